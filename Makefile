@@ -1,0 +1,51 @@
+# `make lab` opens the notebooks, `make test` checks them; both set up what they need. `make help` lists the rest.
+PYTHON := .venv/bin/python
+SANDBOX := $(PYTHON) -m sandbox
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
+RUFF := $(PYTHON) -m ruff
+SYSTEM_PYTHON ?= python3
+
+.PHONY: help lab test lint unit notebooks image outputs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+.venv/installed: requirements.txt
+	@echo "== .venv: installing requirements.txt"
+	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
+	@$(SYSTEM_PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+lab: .venv/installed  ## open JupyterLab inside the sandbox, no AWS account needed
+	@if $(PYTHON) -m sandbox.local_mode 2>/dev/null || ! docker info >/dev/null 2>&1; then :; else $(MAKE) image; fi
+	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
+
+test: lint unit notebooks  ## lint, unit tests, and every notebook against its committed outputs
+
+lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
+	$(RUFF) check --config tests/ruff.toml .
+	$(RUFF) format --config tests/ruff.toml --check .
+	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS)
+
+unit: .venv/installed
+	$(PYTHON) -m pytest -p no:cacheprovider -q tests
+
+notebooks: .venv/installed
+	@if docker info >/dev/null 2>&1; then $(MAKE) image; fi
+	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(NOTEBOOKS); \
+	else echo "== The notebooks did not run in local mode, for the reason above." >&2; test "$$CI" != true; fi
+
+image: .venv/installed  ## build the training image of local mode
+	@echo "== image: building the training image of local mode"
+	$(PYTHON) -m sandbox.image
+
+outputs: .venv/installed  ## run every notebook and save its outputs
+	$(SANDBOX) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
+
+clean:  ## remove the environment, the image and every cache
+	rm -rf .venv .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	@if docker info >/dev/null 2>&1; then docker image rm --force $$(sed -n 's/^IMAGE = "\(.*\)"/\1/p' sandbox/local_mode.py); fi

@@ -1,0 +1,78 @@
+"""python -m sandbox COMMAND…: run a command inside an AWS account on this machine, and leave nothing behind."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from sandbox import local_mode
+from sandbox.account import Account
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def run(command, environment):
+    """Run a command to its end -> its exit code, as a shell would give it."""
+    try:
+        child = subprocess.Popen(command, env=environment)
+    except OSError as error:
+        print(f"sandbox: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+
+    def forward(number, _):
+        # A terminal sends Ctrl-C to the command itself, too.
+        if number != signal.SIGINT or not sys.stdin.isatty():
+            child.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, forward)
+    code = child.wait()
+    return 128 - code if code < 0 else code
+
+
+def stop_leftovers():
+    """End every process that the command started and left; orphans become children of this process."""
+    leftovers = psutil.Process().children(recursive=True)
+    for process in leftovers:
+        process.terminate()
+    _, alive = psutil.wait_procs(leftovers, timeout=5)
+    for process in alive:
+        process.kill()
+
+
+def main():
+    command = sys.argv[1:]
+    if not command or command[0].startswith("-"):
+        sys.exit("usage: python -m sandbox COMMAND [ARGUMENT ...]")
+    if shutil.which("openssl") is None:
+        sys.exit("sandbox: openssl is missing, which signs the certificates: install it (Debian: openssl)")
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    reason = local_mode.unfit()
+    folder = Path(tempfile.mkdtemp(prefix="sagemaker-sandbox-"))
+    try:
+        account = Account(s3_host=None if reason else local_mode.gateway())
+        environment = account.environment(folder)
+        environment["TMPDIR"] = str(folder)
+        environment["PATH"] = (
+            os.path.dirname(sys.executable) + os.pathsep + environment.get("PATH", os.defpath)
+        )
+        if reason is None:
+            environment.setdefault("LOCAL_MODE", "1")
+            environment.setdefault("TRAINING_IMAGE", local_mode.IMAGE)
+        code = run(command, environment)
+    finally:
+        stop_leftovers()
+        if reason is None:
+            local_mode.clean_up(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

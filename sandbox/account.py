@@ -1,0 +1,141 @@
+"""An AWS account that lives as long as this process: moto's proxy answers for every AWS host, in memory.
+
+Both SageMaker SDKs call STS at an explicit regional address, which AWS_ENDPOINT_URL does not redirect, so requests are
+caught on their way out: the command runs with HTTPS_PROXY set to moto's proxy and AWS_CA_BUNDLE to moto's certificate
+(https://docs.getmoto.org/en/latest/docs/proxy_mode.html). The process then assumes an execution role and exports its
+credentials, as a Studio space does (https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html).
+"""
+
+import json
+import os
+import threading
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+REGION = "us-east-1"
+ROLE_NAME = "SageMakerExecutionRole"
+ROOT = Path(__file__).parents[1]
+TRUST_POLICY = ROOT / "notebooks" / "policies" / "trust-policy.json"
+EXECUTION_POLICY = ROOT / "notebooks" / "policies" / "execution-policy.json"
+
+# Of the caller's environment, what could lead to the caller's own account, proxy or settings stays outside.
+FOREIGN = ("AWS_", "BOTO_", "SAGEMAKER_")
+FOREIGN_SUFFIXES = ("_PROXY",)
+
+# Hosts that the proxy answers for. Any other host, a package index say, is passed through untouched.
+AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws", "awsapps.com")
+
+
+def is_aws(host):
+    """Whether a host name belongs to AWS."""
+    return any(host == domain or host.endswith("." + domain) for domain in AWS_DOMAINS)
+
+
+class Account:
+    """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers."""
+
+    def __init__(self, s3_host=None):
+        os.environ["TEST_PROXY_MODE"] = "true"  # moto: no patches, requests come over the wire
+        self._servers = []
+        self.s3_url = None
+        if s3_host:
+            server = self._bind(s3_host)
+            self.s3_url = f"http://{s3_host}:{server.server_port}"
+            os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = self.s3_url
+        self.proxy_url = f"http://127.0.0.1:{self._bind('127.0.0.1').server_port}"
+        os.environ["MOTO_PORT"] = self.proxy_url.rpartition(":")[2]
+
+        # moto reads the settings above while it is imported.
+        from moto.moto_proxy import logger
+        from moto.moto_proxy.proxy3 import CertificateCreator, ProxyRequestHandler
+
+        class Handler(ProxyRequestHandler):
+            def do_CONNECT(self):
+                host, _, port = self.path.rpartition(":")
+                if is_aws(host):
+                    super().do_CONNECT()
+                else:
+                    self.connect_relay((host, int(port)))
+
+            def log_message(self, *args):
+                pass
+
+        logger.setLevel("CRITICAL")  # moto would log every request to stdout
+        CertificateCreator().validate()
+        self.ca_bundle = CertificateCreator.cacert
+        for server in self._servers:
+            server.RequestHandlerClass = Handler
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def _bind(self, host):
+        server = ThreadingHTTPServer((host, 0), None)
+        self._servers.append(server)
+        return server
+
+    def close(self):
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    def client(self, service, **credentials):
+        """A boto3 client of this account, whatever the environment of this process says."""
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.Session(
+            aws_access_key_id=credentials.get("AccessKeyId", "root"),
+            aws_secret_access_key=credentials.get("SecretAccessKey", "root"),
+            aws_session_token=credentials.get("SessionToken"),
+            region_name=REGION,
+        )
+        config = Config(proxies={"https": self.proxy_url}, ignore_configured_endpoint_urls=True)
+        return session.client(service, config=config, verify=self.ca_bundle)
+
+    def assume_execution_role(self):
+        """Create the execution role with the policies of notebook 01, and assume it -> its credentials."""
+        iam = self.client("iam")
+        role = iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=TRUST_POLICY.read_text())["Role"]
+        iam.put_role_policy(
+            RoleName=ROLE_NAME, PolicyName="execution-policy", PolicyDocument=EXECUTION_POLICY.read_text()
+        )
+        sts = self.client("sts")
+        return sts.assume_role(RoleArn=role["Arn"], RoleSessionName="sandbox")["Credentials"]
+
+    def environment(self, folder):
+        """The environment of a command inside the account; files that it needs are written to `folder`."""
+        credentials = self.assume_execution_role()
+        sdk_config = folder / "sagemaker-config.yaml"
+        sdk_config.write_text(
+            json.dumps(
+                {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+            )
+        )
+        (folder / "aws-config").touch()
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(FOREIGN) and not name.upper().endswith(FOREIGN_SUFFIXES)
+        }
+        inside = {
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": str(folder / "aws-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-config"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CA_BUNDLE": self.ca_bundle,
+            "HTTPS_PROXY": self.proxy_url,
+            "HTTP_PROXY": self.proxy_url,
+            "NO_PROXY": "localhost,127.0.0.1",
+            "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(sdk_config),
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(sdk_config),
+            "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "TF_ENABLE_ONEDNN_OPTS": "0",
+        }
+        if self.s3_url:
+            # The SDK hands its S3 address on to the containers of local mode.
+            inside["AWS_ENDPOINT_URL_S3"] = self.s3_url
+        return {**outside, **inside}

@@ -1,0 +1,31 @@
+"""python -m sandbox.image: build the training image of local mode from Dockerfile."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox.local_mode import IMAGE
+
+DOCKERFILE = Path(__file__).with_name("Dockerfile")
+# Where pip, requests, OpenSSL and curl look for the CA bundle of a corporate network.
+CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+def main():
+    ca_bundle = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), os.devnull)
+    proxies = [name for name in PROXY_VARIABLES if name in os.environ]
+    with tempfile.TemporaryDirectory(prefix="sagemaker-image-") as context:
+        shutil.copy(DOCKERFILE, context)
+        shutil.copyfile(ca_bundle, os.path.join(context, "ca.pem"))
+        # The host's network, because a proxy may listen on this machine's loopback.
+        command = ["docker", "build", "--network=host", "--tag", IMAGE]
+        command += [word for name in proxies for word in ("--build-arg", name)]
+        sys.exit(subprocess.run([*command, context]).returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Docker for SageMaker's local mode (https://sagemaker.readthedocs.io/en/v2/overview.html#local-mode).
+
+The SDK runs a job with Docker Compose from a temporary folder, and leaves the stopped containers and its network
+behind. Compose labels each container with that folder, which tells the sandbox's containers from everybody else's.
+"""
+
+import ipaddress
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+IMAGE = "tensorflow-training:2.21-cpu"
+NETWORK = "sagemaker-local"
+FOLDER_LABEL = "com.docker.compose.project.working_dir"
+
+
+def docker(*arguments):
+    """What a docker command prints, stripped, or None where it fails."""
+    try:
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def unfit():
+    """Why local mode cannot run on this machine, with the remedy, or None where it can."""
+    image = os.environ.get("TRAINING_IMAGE", IMAGE)
+    if shutil.which("docker") is None:
+        return "Docker is not installed: install Docker Engine and docker-compose (Debian: docker.io docker-compose)"
+    if docker("info", "--format", "{{.ServerVersion}}") is None:
+        return "no Docker engine answers: start it (systemctl start docker), or ask for the right to use it"
+    if "v2" not in (docker("compose", "version") or "") and shutil.which("docker-compose") is None:
+        return "SDK 2.x needs Docker Compose v2, or a docker-compose on the PATH (Debian: docker-compose)"
+    if not docker("images", "--quiet", image):
+        return f"the training image {image} is not there: run `make image`"
+    return None
+
+
+def gateway():
+    """The address of this machine on Docker's default bridge, where containers reach it."""
+    [network] = json.loads(docker("network", "inspect", "bridge"))
+    config = network["IPAM"]["Config"][0]
+    # A freshly started engine names the subnet alone; the gateway is its first address.
+    return config.get("Gateway") or str(ipaddress.ip_network(config["Subnet"])[1])
+
+
+def clean_up(folder):
+    """Remove the containers that were started from below `folder`, the SDK's network, and what root wrote there."""
+    listing = docker("ps", "--all", "--format", '{{.ID}} {{.Label "' + FOLDER_LABEL + '"}}') or ""
+    for line in listing.splitlines():
+        container, _, working_dir = line.partition(" ")
+        if working_dir.startswith(str(folder)):
+            docker("rm", "--force", "--volumes", container)
+    docker("network", "rm", NETWORK)  # refused, as it should be, while others use it
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():  # containers run as root, so their files are root's
+        image = os.environ.get("TRAINING_IMAGE", IMAGE)
+        docker(
+            "run",
+            "--rm",
+            "--volume",
+            f"{folder}:/folder",
+            "--entrypoint",
+            "find",
+            image,
+            "/folder",
+            "-mindepth",
+            "1",
+            "-delete",
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":  # python -m sandbox.local_mode: exit 0, or 1 and the reason why it cannot run
+    sys.exit(unfit())
