@@ -59,9 +59,7 @@ def main():
         account = Account(s3_host=None if reason else local_mode.gateway())
         environment = account.environment(folder)
         environment["TMPDIR"] = str(folder)
-        environment["PATH"] = (
-            os.path.dirname(sys.executable) + os.pathsep + environment.get("PATH", os.defpath)
-        )
+        environment["PATH"] = os.path.dirname(sys.executable) + os.pathsep + environment.get("PATH", os.defpath)
         if reason is None:
             environment.setdefault("LOCAL_MODE", "1")
             environment.setdefault("TRAINING_IMAGE", local_mode.IMAGE)

@@ -106,9 +106,7 @@ class Account:
         credentials = self.assume_execution_role()
         sdk_config = folder / "sagemaker-config.yaml"
         sdk_config.write_text(
-            json.dumps(
-                {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
-            )
+            json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}})
         )
         (folder / "aws-config").touch()
         outside = {

@@ -39,9 +39,7 @@ def main(check, paths):
             if not check:
                 path.write_text(formed, encoding="utf-8")
     if check and differ:
-        sys.exit(
-            f"not in the one form: {', '.join(differ)}; run `.venv/bin/python tests/notebook_form.py FILE`"
-        )
+        sys.exit(f"not in the one form: {', '.join(differ)}; run `.venv/bin/python tests/notebook_form.py FILE`")
 
 
 if __name__ == "__main__":
