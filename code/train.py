@@ -104,17 +104,10 @@ def read_idx(path, dimensions):
     if len(content) < start or content[:4] != bytes([0, 0, 8, dimensions]):
         fail(f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if math_prod(shape) != len(content) - start:
-        fail(f"{path} is corrupt or truncated: {len(content) - start} bytes instead of {math_prod(shape)}")
+    expected = np.prod(shape, dtype=object)  # Python's integers: a corrupt header must not overflow
+    if len(content) - start != expected:
+        fail(f"{path} is corrupt or truncated: {len(content) - start} bytes of data instead of {expected}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-def math_prod(numbers):
-    """math.prod, which Python 3.7 lacks."""
-    product = 1
-    for number in numbers:
-        product *= number
-    return product
 
 
 def load_channel(channel, folder, prefix):
@@ -232,7 +225,6 @@ def save_model(model, folder):
 
 
 def save_json(folder, name, content):
-    os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, name), "w") as file:
         json.dump(content, file, indent=2, sort_keys=True)
 
@@ -249,8 +241,20 @@ def describe_job(args):
     )
 
 
+def check_writable(option, folder):
+    """Before the training, not after it."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        fail(f"{option} {folder} cannot be made: {error}")
+    if not os.access(folder, os.W_OK):
+        fail(f"{option} {folder} is not writable")
+
+
 def main():
     args = parse_args()
+    check_writable("--model-dir", args.model_dir)
+    check_writable("--output-data-dir", args.output_data_dir)
     random.seed(args.seed)
     np.random.seed(args.seed)
     tf.random.set_seed(args.seed)

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 TRUST_POLICY = ROOT / "notebooks" / "policies" / "trust-policy.json"
 EXECUTION_POLICY = ROOT / "notebooks" / "policies" / "execution-policy.json"
 
-# Of the caller's environment, what could lead to the caller's own account, proxy or settings stays outside.
-FOREIGN = ("AWS_", "BOTO_", "SAGEMAKER_")
-FOREIGN_SUFFIXES = ("_PROXY",)
+# Of the user's environment, what could lead to the user's own account, proxy or settings stays outside.
+FOREIGN_PREFIXES = ("AWS_", "BOTO_", "MOTO_", "SAGEMAKER_")
+FOREIGN_SUFFIX = "_PROXY"
 
 # Hosts that the proxy answers for. Any other host, a package index say, is passed through untouched.
 AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws", "awsapps.com")
@@ -31,10 +31,24 @@ def is_aws(host):
     return any(host == domain or host.endswith("." + domain) for domain in AWS_DOMAINS)
 
 
+def without_users_settings(environment):
+    """A copy of an environment without what belongs to the user's own account."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(FOREIGN_PREFIXES) and not name.upper().endswith(FOREIGN_SUFFIX)
+    }
+
+
 class Account:
     """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers."""
 
     def __init__(self, s3_host=None):
+        self._outside = without_users_settings(os.environ)
+        os.environ.clear()
+        os.environ.update(self._outside)
+        # botocore in this process reads no files of the user's either.
+        os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
         os.environ["TEST_PROXY_MODE"] = "true"  # moto: no patches, requests come over the wire
         self._servers = []
         self.s3_url = None
@@ -108,20 +122,14 @@ class Account:
         sdk_config.write_text(
             json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}})
         )
-        (folder / "aws-config").touch()
-        outside = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(FOREIGN) and not name.upper().endswith(FOREIGN_SUFFIXES)
-        }
         inside = {
             "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
             "AWS_SESSION_TOKEN": credentials["SessionToken"],
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": str(folder / "aws-config"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-config"),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CA_BUNDLE": self.ca_bundle,
             "HTTPS_PROXY": self.proxy_url,
@@ -136,4 +144,4 @@ class Account:
         if self.s3_url:
             # The SDK hands its S3 address on to the containers of local mode.
             inside["AWS_ENDPOINT_URL_S3"] = self.s3_url
-        return {**outside, **inside}
+        return {**self._outside, **inside}

@@ -1,0 +1,268 @@
+"""python -m sandbox: what a command finds inside, what stays outside, and that nothing is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sandbox import local_mode
+from sandbox.account import is_aws
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a command in the sandbox, with a folder of its own for temporary files."""
+
+    def start(*command, **environment):
+        return subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *command],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(tmp_path), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    yield start
+    assert list(tmp_path.iterdir()) == [], "the sandbox left files behind"
+
+
+@pytest.fixture
+def run(start):
+    """Run a Python script in the sandbox -> what it printed."""
+
+    def run(script, **environment):
+        process = start("python", "-c", script, **environment)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        return out
+
+    return run
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return value
+
+
+def test_a_role_and_a_bucket(run):
+    script = """
+import logging
+logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
+import sagemaker
+session = sagemaker.Session()
+print(sagemaker.get_execution_role())
+print(session.upload_data("data/SHA256SUMS", key_prefix="x"))
+print(session.read_s3_file(session.default_bucket(), "x/SHA256SUMS") == open("data/SHA256SUMS").read())
+"""
+    assert run(script).splitlines() == [
+        "arn:aws:iam::123456789012:role/SageMakerExecutionRole",
+        "s3://sagemaker-us-east-1-123456789012/x/SHA256SUMS",
+        "True",
+    ]
+
+
+def test_nothing_of_the_users_account_gets_in(run, tmp_path_factory):
+    own = tmp_path_factory.mktemp("own") / "config"
+    own.write_text("[default]\nregion = eu-west-3\naws_access_key_id = OWN\naws_secret_access_key = OWN\n")
+    script = """
+import json, os, boto3
+session = boto3.Session()
+print(json.dumps([session.region_name, session.get_credentials().access_key, session.available_profiles,
+                  session.client("sts").get_caller_identity()["Arn"], dict(os.environ)]))
+"""
+    foreign = {
+        "AWS_PROFILE": "own",
+        "AWS_ACCESS_KEY_ID": "OWN",
+        "AWS_SECRET_ACCESS_KEY": "OWN",
+        "AWS_SESSION_TOKEN": "OWN",
+        "AWS_REGION": "eu-west-3",
+        "AWS_CONFIG_FILE": str(own),
+        "AWS_SHARED_CREDENTIALS_FILE": str(own),
+        "AWS_ENDPOINT_URL_STS": "https://own.example",
+        "https_proxy": "http://own.example:1",
+        "ALL_PROXY": "http://own.example:1",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(own),
+    }
+    region, key, profiles, arn, environment = json.loads(run(script, **foreign))
+    assert region == "us-east-1" and key != "OWN" and profiles == []
+    assert arn == "arn:aws:sts::123456789012:assumed-role/SageMakerExecutionRole/sandbox"
+    for name, value in foreign.items():
+        assert environment.get(name) != value, name
+
+
+def test_the_sdks_telemetry_is_off(run):
+    script = """
+from unittest import mock
+import sagemaker.telemetry.telemetry_logging as telemetry
+from sagemaker.local import LocalSession
+with mock.patch.object(telemetry, "_send_telemetry_request") as request:
+    LocalSession().sagemaker_client.create_endpoint_config("x", [])  # one of the calls that are reported
+print(request.call_count)
+"""
+    assert run(script).splitlines()[-1] == "0"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("sts.us-east-1.amazonaws.com", True),
+        ("bucket.s3.amazonaws.com", True),
+        ("s3.cn-north-1.amazonaws.com.cn", True),
+        ("sagemaker.us-east-1.api.aws", True),
+        ("pypi.org", False),
+        ("notamazonaws.com", False),
+        ("amazonaws.com.example.org", False),
+    ],
+)
+def test_which_hosts_are_aws(host, expected):
+    assert is_aws(host) is expected
+
+
+def test_other_hosts_pass_through_and_aws_never_does(run):
+    script = """
+import os, socket, threading, urllib.parse
+server = socket.create_server(("127.0.0.1", 0))
+def echo():
+    connection, _ = server.accept()
+    connection.sendall(connection.recv(100).upper())
+threading.Thread(target=echo, daemon=True).start()
+proxy = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+print(proxy.hostname)
+with socket.create_connection((proxy.hostname, proxy.port)) as connection:
+    connection.sendall(f"CONNECT 127.0.0.1:{server.getsockname()[1]} HTTP/1.1\\r\\n\\r\\n".encode())
+    print(connection.recv(1000).split(b"\\r\\n")[0].decode())
+    connection.sendall(b"untouched")
+    print(connection.recv(100).decode())
+import boto3, botocore.exceptions
+print(boto3.client("s3", endpoint_url="https://s3.us-east-1.amazonaws.com").list_buckets()["Buckets"])
+"""
+    lines = run(script).splitlines()
+    assert lines[0] == "127.0.0.1" and " 200 " in lines[1] and lines[2:] == ["UNTOUCHED", "[]"]
+
+
+def test_passes_on_arguments_and_exit_code(start):
+    process = start("python", "-c", "import sys; print(sys.argv[1:]); sys.exit(7)", "a b", "--c")
+    out, _ = process.communicate(timeout=60)
+    assert out.strip() == "['a b', '--c']" and process.returncode == 7
+
+
+def test_runs_the_python_of_the_environment(run):
+    assert run("import sys; print(sys.executable)").strip() == sys.executable
+
+
+def test_command_that_is_not_there(start):
+    process = start("no-such-command")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 127 and "cannot run no-such-command" in err
+
+
+def test_usage(start):
+    process = start()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "python -m sandbox COMMAND" in err
+
+
+def test_orphans_end_with_the_command(run):
+    script = "import subprocess; print(subprocess.Popen(['setsid', 'sleep', '1000']).pid)"
+    assert not psutil.pid_exists(int(run(script)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_reach_the_command_and_nothing_is_left(start, number):
+    process = start("python", "-c", "import time; print('ready', flush=True); time.sleep(1000)")
+    assert process.stdout.readline() == "ready\n"
+    [child] = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode in (1, 128 + number) and not child.is_running()
+
+
+# --- local mode -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_docker(tmp_path_factory, monkeypatch):
+    """A PATH that holds only the commands that are given, as shell scripts."""
+
+    def fake_docker(**commands):
+        folder = tmp_path_factory.mktemp("bin")
+        for name, script in commands.items():
+            path = folder / name.replace("_", "-")
+            path.write_text("#!/bin/sh\n" + script)
+            path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+
+    return fake_docker
+
+
+ENGINE = 'case "$1 $2" in "info --format") echo 29.0;; "compose version") echo "{}";; "images --quiet") echo abc;; esac'
+
+
+def test_why_local_mode_cannot_run(fake_docker):
+    fake_docker()
+    assert "Docker is not installed" in local_mode.unfit()
+    fake_docker(docker="exit 1")
+    assert "no Docker engine answers" in local_mode.unfit()
+    fake_docker(docker=ENGINE.format("Docker Compose version v5.0.1"))
+    assert "SDK 2.x needs Docker Compose v2" in local_mode.unfit()
+    fake_docker(docker=ENGINE.format("Docker Compose version v5.0.1").replace("abc", ""), docker_compose="exit 0")
+    assert "make image" in local_mode.unfit()
+    fake_docker(docker=ENGINE.format("Docker Compose version v5.0.1"), docker_compose="exit 0")
+    assert local_mode.unfit() is None
+    fake_docker(docker=ENGINE.format("Docker Compose version v2.40.0"))
+    assert local_mode.unfit() is None
+
+
+needs_docker = pytest.mark.skipif(
+    local_mode.unfit() is not None and os.environ.get("CI") != "true", reason=str(local_mode.unfit())
+)
+
+
+@needs_docker
+def test_local_mode_is_on_where_docker_answers(run):
+    script = "import os; print(os.environ['LOCAL_MODE'], os.environ['TRAINING_IMAGE'])"
+    assert run(script).split() == ["1", local_mode.IMAGE]
+    assert run(script, LOCAL_MODE="0").split() == ["0", local_mode.IMAGE]
+
+
+def test_local_mode_is_off_where_docker_does_not_answer(run):
+    script = "import os; print(os.environ.get('LOCAL_MODE'), os.environ.get('TRAINING_IMAGE'))"
+    assert run(script, DOCKER_HOST="unix:///nowhere").split() == ["None", "None"]
+
+
+SLOW_JOB = """
+import pathlib, sagemaker, tempfile
+source = tempfile.mkdtemp()
+pathlib.Path(source, "slow.py").write_text("import time; print('training', flush=True); time.sleep(1000)")
+from sagemaker.estimator import Estimator
+import os
+Estimator(image_uri=os.environ["TRAINING_IMAGE"], role=sagemaker.get_execution_role(), instance_count=1,
+          instance_type="local", entry_point="slow.py", source_dir=source).fit()
+"""
+
+
+@needs_docker
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_local_job_leaves_no_container(start, tmp_path, number):
+    def containers():
+        listing = local_mode.docker("ps", "--all", "--format", '{{.Label "' + local_mode.FOLDER_LABEL + '"}}')
+        return [line for line in listing.splitlines() if line.startswith(str(tmp_path))]
+
+    process = start("python", "-c", SLOW_JOB)
+    wait_for(containers)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert containers() == []

@@ -1,0 +1,250 @@
+"""code/train.py: what it reads, what it leaves behind, and the one line it prints where the input is wrong."""
+
+import gzip
+import importlib.util
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "code" / "train.py"
+
+
+@pytest.fixture(scope="session")
+def module():
+    spec = importlib.util.spec_from_file_location("train", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def no_job(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("SM_")]:
+        monkeypatch.delenv(name)
+
+
+def idx(array):
+    """A uint8 array as the bytes of an IDX file."""
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_pair(folder, prefix, count, suffix="", seed=0):
+    """Pictures whose top row says which digit they are, so that few are enough to learn from."""
+    labels = np.random.default_rng(seed).integers(0, 10, count, dtype=np.uint8)
+    images = np.zeros((count, 28, 28), np.uint8)
+    images[np.arange(count), :14, labels * 2 + 4] = 255
+    pack = gzip.compress if suffix.endswith(".gz") else bytes
+    (folder / f"{prefix}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(images)))
+    (folder / f"{prefix}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_pair(folder, "train", 300, ".gz")
+    write_pair(folder, "t10k", 50, seed=1)
+    return folder
+
+
+@pytest.fixture
+def run(module, monkeypatch, tmp_path, data, capsys):
+    """Run train.py in this process -> what it printed."""
+
+    def run(*options, training=data, testing=data):
+        monkeypatch.chdir(tmp_path)
+        channels = [f"--training={training}", f"--testing={testing}"]
+        monkeypatch.setattr(sys, "argv", ["train.py", *channels, *options])
+        module.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def error(run, capsys, tmp_path, monkeypatch):
+    """Run train.py, which must fail -> its one line, the same as SageMaker's FailureReason."""
+
+    def error(*options, **channels):
+        monkeypatch.setenv("SM_OUTPUT_DIR", str(tmp_path))
+        with pytest.raises(SystemExit) as exit:
+            run(*options, **channels)
+        assert exit.value.code == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("train.py: error: ")
+        assert (tmp_path / "failure").read_text() == line
+        return line
+
+    return error
+
+
+def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
+    out = run("--epochs=8", "--batch-size=32", "--learning-rate=3e-3")
+    assert "300 images to train on, 50 to test with" in out
+    metrics = json.loads((tmp_path / "output" / "metrics.json").read_text())
+    assert [entry["epoch"] for entry in metrics] == list(range(1, 9))
+    assert metrics[-1]["test_accuracy"] > 0.9
+    assert metrics[-1]["loss"] < metrics[0]["loss"] / 4
+    assert f"test_accuracy={metrics[-1]['test_accuracy']:.4f}" in out.splitlines()[-1]
+
+    predict = module.tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
+    images, labels = module.load_channel("testing", str(tmp_path / "data"), "t10k")
+    probabilities = predict(images=module.tf.constant(images))["probabilities"].numpy()
+    assert probabilities.shape == (50, 10)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    assert np.mean(probabilities.argmax(1) == labels) == pytest.approx(metrics[-1]["test_accuracy"])
+
+
+def test_the_seed_decides_the_metrics(run, tmp_path):
+    def losses(*options):
+        run("--batch-size=64", *options)
+        return [entry["loss"] for entry in json.loads((tmp_path / "output" / "metrics.json").read_text())]
+
+    assert losses("--seed=3") == losses("--seed=3") != losses("--seed=4")
+
+
+def test_every_hyperparameter_matters(run, tmp_path):
+    def loss(*options):
+        run("--epochs=2", "--batch-size=64", *options)
+        return json.loads((tmp_path / "output" / "metrics.json").read_text())[-1]["loss"]
+
+    base = loss()
+    for option in ("--batch-size=50", "--epochs=3", "--learning-rate=1e-2", "--beta_1=0.5", "--beta_2=0.9"):
+        assert loss(option) != base, option
+
+
+def test_records_what_the_job_saw_and_no_credentials(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("SM_CHANNELS", '["testing","training"]')
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for the record")
+    run("--beta_1=0.8")
+    text = (tmp_path / "output" / "job.json").read_text()
+    job = json.loads(text)
+    assert job["environment"] == {"SM_CHANNELS": '["testing","training"]'}
+    assert "not for the record" not in text
+    assert job["arguments"][-1] == "--beta_1=0.8"
+    defaults = {"batch_size": 512, "epochs": 1, "learning_rate": 1e-3, "beta_2": 0.999, "seed": 1}
+    assert {name: job["options"][name] for name in defaults} == defaults
+    assert job["options"]["beta_1"] == 0.8
+    assert job["types"]["batch_size"] == "int" and job["types"]["learning_rate"] == "float"
+    assert job["files"]["testing"] == sorted(path.name for path in (tmp_path / "data").iterdir())
+
+
+def test_runs_as_a_job_would_run_it(tmp_path, data):
+    environment = {
+        **os.environ,
+        "SM_CHANNEL_TRAINING": str(data),
+        "SM_CHANNEL_TESTING": str(data),
+        "SM_MODEL_DIR": str(tmp_path / "m"),
+        "SM_OUTPUT_DATA_DIR": str(tmp_path / "o"),
+    }
+    command = [sys.executable, SCRIPT, "--batch-size", "512", "--epochs", "1"]
+    subprocess.run(command, env=environment, check=True, cwd=tmp_path)
+    assert (tmp_path / "m" / "1" / "saved_model.pb").exists()
+    assert (tmp_path / "o" / "metrics.json").exists()
+    assert not (tmp_path / "failure").exists()
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_reads_several_files_of_a_channel(run, data, suffix):
+    write_pair(data, "train", 20, f"-2{suffix}")
+    write_pair(data, "train", 3, f"-3{suffix}")
+    assert "323 images to train on" in run()
+
+
+def test_batch_larger_than_the_data_and_data_of_one_image(run, tmp_path):
+    one = tmp_path / "one"
+    one.mkdir()
+    write_pair(one, "train", 1)
+    write_pair(one, "t10k", 1)
+    assert "1 images to train on, 1 to test with" in run(training=one, testing=one)
+
+
+def test_missing_channel(module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setenv("SM_CHANNELS", '["test","train"]')
+    monkeypatch.chdir("/tmp")
+    with pytest.raises(SystemExit):
+        module.load_channel("training", None, "train")
+    line = capsys.readouterr().err
+    assert "'training'" in line and "SM_CHANNEL_TRAINING" in line and '["test","train"]' in line
+
+
+def test_empty_channel(error, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "channel 'testing'" in error(testing=tmp_path / "empty")
+    assert "channel 'training'" in error(training=tmp_path / "nowhere")
+
+
+def test_file_without_its_partner(error, data):
+    (data / "train-labels-idx1-ubyte.gz").unlink()
+    assert "1 files train-images-idx3-ubyte* and 0 files train-labels-idx1-ubyte*" in error()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[: len(content) // 2], "corrupt or truncated"),
+        (lambda content: b"not gzip at all", "corrupt or truncated"),
+        (lambda content: content[:60] + bytes(40) + content[100:], "corrupt or truncated"),
+        (lambda content: gzip.compress(gzip.decompress(content)[:-1]), "corrupt or truncated"),
+        (lambda content: gzip.compress(gzip.decompress(content) + b"x"), "corrupt or truncated"),
+        (lambda content: gzip.compress(b""), "not an IDX file"),
+        (lambda content: gzip.compress(b"\0\0\x0d\3" + gzip.decompress(content)[4:]), "not an IDX file"),
+        (lambda content: gzip.compress(b"\0\0\x08\3" + b"\xff" * 12), "corrupt or truncated"),
+    ],
+    ids=["half", "no gzip", "garbled", "a byte short", "a byte more", "empty", "floats", "huge header"],
+)
+def test_damaged_file_is_named(error, data, damage, message):
+    path = data / "train-images-idx3-ubyte.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    line = error()
+    assert str(path) in line and message in line
+
+
+def test_images_and_labels_of_different_length(error, data):
+    (data / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(49, np.uint8)))
+    line = error()
+    assert "t10k-images-idx3-ubyte holds 50 images" in line and "t10k-labels-idx1-ubyte 49 labels" in line
+
+
+def test_data_that_is_not_mnist(error, data):
+    (data / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(50, 10, np.uint8)))
+    assert "t10k-labels-idx1-ubyte holds labels above 9" in error()
+    (data / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((50, 32, 32), np.uint8)))
+    assert "(32, 32) pixels" in error()
+
+
+def test_files_with_no_images(error, tmp_path):
+    none = tmp_path / "none"
+    none.mkdir()
+    write_pair(none, "train", 0)
+    assert "hold no images" in error(training=none)
+
+
+@pytest.mark.parametrize(
+    "option",
+    (
+        "--batch-size=0 --batch-size=-1 --batch-size=1.5 --epochs=0 --epochs=x --seed=x "
+        "--learning-rate=0 --learning-rate=nan --learning-rate=inf --learning-rate=fast "
+        "--beta_1=1 --beta_2=-0.1 --beta_2=nan"
+    ).split(),
+)
+def test_hyperparameter_out_of_range(error, option):
+    name, _, value = option.partition("=")
+    line = error(option)
+    assert name in line and value in line
+
+
+@pytest.mark.parametrize("option", ["--epoch=3", "--beta-1=0.9", "--model_dir=s3://bucket/model"])
+def test_unknown_hyperparameter(error, option):
+    assert option in error(option)
+
+
+def test_folder_that_cannot_be_made(error, data):
+    assert "--model-dir" in error(f"--model-dir={data}/train-images-idx3-ubyte.gz")
