@@ -1,0 +1,162 @@
+"""The series as a reader gets it: every notebook has one shape, and its committed outputs come from a run."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+HEADINGS = ["What you will be able to do", "Before you start", "Check yourself", "Summary", "Next"]
+TAGS = {"nbval-ignore-output", "raises-exception", "seed"}
+MAX_LINES = 15
+PARAMETERS = [
+    *("entry_point", "source_dir", "role", "framework_version", "model_dir", "py_version"),
+    *("instance_type", "instance_count", "volume_size", "output_path", "hyperparameters"),
+]
+VARIABLES = [
+    *("SM_MODEL_DIR", "SM_CHANNELS", "SM_CHANNEL_TRAINING", "SM_HPS", "SM_HP_EPOCHS", "SM_CURRENT_HOST"),
+    *("SM_HOSTS", "SM_NUM_GPUS", "SM_NUM_NEURONS", "SM_NUM_CPUS", "SM_LOG_LEVEL", "SM_NETWORK_INTERFACE_NAME"),
+    *("SM_USER_ARGS", "SM_INPUT_DIR", "SM_INPUT_CONFIG_DIR", "SM_RESOURCE_CONFIG", "SM_INPUT_DATA_CONFIG"),
+    "SM_TRAINING_ENV",
+]
+SEED = """\
+est = TensorFlow(
+    entry_point="train.py",
+    source_dir="../code",  # directory of your training script
+    role=role,
+    framework_version="2.3.1",
+    model_dir=False,  # don't pass --model_dir to your training script
+    py_version="py37",
+    instance_type=instance_type,
+    instance_count=1,
+    volume_size=250,
+    output_path=output_path,
+    hyperparameters={
+        "batch-size": 512,
+        "epochs": 1,
+        "learning-rate": 1e-3,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+    },
+)"""
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def compared_output(path):
+    """What nbval compares, as one text."""
+    cells = [cell for cell in code_cells(path) if "nbval-ignore-output" not in tags(cell)]
+    return "\n".join(json.dumps(cell.outputs) for cell in cells)
+
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def test_the_series_is_complete_and_in_order():
+    numbers = [path.name[:3] for path in NOTEBOOKS]
+    assert numbers == [f"{number:02}-" for number in range(1, len(NOTEBOOKS) + 1)]
+    assert len(numbers) >= 5
+
+
+@each_notebook
+def test_shape(path):
+    markdown = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    assert re.match(rf"# {int(path.name[:2])}\. \S", markdown[0])
+    headings = re.findall(r"^## (.+)$", "\n".join(markdown), re.MULTILINE)
+    assert [heading for heading in headings if heading in HEADINGS] == HEADINGS
+    assert headings[:2] == HEADINGS[:2] and headings[-3:] == HEADINGS[2:]
+    before = "\n".join(markdown).partition("## Before you start")[2].partition("\n## ")[0]
+    assert re.search(r"\bminutes\b", before) and re.search(r"\bcosts?\b", before, re.IGNORECASE)
+    assert "<details>" in "\n".join(markdown)
+
+
+@each_notebook
+def test_links_lead_somewhere(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", cell.source):
+                assert (path.parent / target).exists(), target
+
+
+@each_notebook
+def test_cells_are_small_and_prose_leads(path):
+    cells = read(path).cells
+    for before, cell in zip([None, *cells], cells, strict=False):
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= MAX_LINES or tags(cell) == {"seed"}, cell.source
+            assert tags(cell) <= TAGS
+        elif before is not None:
+            assert cell.source.strip()
+    assert cells[0].cell_type == "markdown"
+
+
+@each_notebook
+def test_outputs_come_from_one_run_from_top_to_bottom(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@each_notebook
+def test_errors_are_meant(path):
+    for cell in code_cells(path):
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in tags(cell)), cell.source
+
+
+@each_notebook
+def test_at_most_one_output_in_five_is_ignored_and_the_next_cell_proves_it(path):
+    cells = code_cells(path)
+    ignored = ["nbval-ignore-output" in tags(cell) for cell in cells]
+    assert 5 * sum(ignored) <= len(cells)
+    for cell, proof in zip(cells, [*cells[1:], None], strict=True):
+        if "nbval-ignore-output" in tags(cell):
+            assert proof is not None and proof.outputs and "nbval-ignore-output" not in tags(proof), cell.source
+
+
+@each_notebook
+def test_pure_sdk_code(path):
+    text = "\n".join(cell.source for cell in read(path).cells)
+    for word in ("moto", "nbval", "pytest", "sandbox", "from tests", "%run", "get_ipython"):
+        assert word not in text.lower(), word
+
+
+@each_notebook
+def test_every_estimator_is_the_series_own(path):
+    for cell in code_cells(path):
+        if "TensorFlow(" in cell.source:
+            assert 'entry_point="train.py"' in cell.source and 'source_dir="../code"' in cell.source
+
+
+def test_the_seeds_estimator_stands_as_it_is():
+    cells = [cell.source for path in NOTEBOOKS for cell in code_cells(path) if "seed" in tags(cell)]
+    assert cells == [SEED]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_is_in_an_output(name):
+    assert name in compared_output(ROOT / "notebooks" / "03-estimator-parameters.ipynb")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_variable_is_in_an_output(name):
+    assert name in compared_output(ROOT / "notebooks" / "04-sm-variables.ipynb")
+
+
+def test_the_readme_lists_every_notebook():
+    readme = (ROOT / "README.md").read_text()
+    listed = re.findall(r"\(notebooks/(\d\d-[\w-]+\.ipynb)\)", readme)
+    assert listed == [path.name for path in NOTEBOOKS]
