@@ -5,8 +5,10 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 RUFF := $(PYTHON) -m ruff
 SYSTEM_PYTHON ?= python3
+# Both stages in sandbox/Dockerfile carry it.
+LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab test lint unit notebooks image outputs clean
+.PHONY: help lab test lint unit notebooks image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -18,8 +20,7 @@ help:  ## list the targets
 	@$(PYTHON) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-lab: .venv/installed  ## open JupyterLab inside the sandbox, no AWS account needed
-	@if $(PYTHON) -m sandbox.local_mode 2>/dev/null || ! docker info >/dev/null 2>&1; then :; else $(MAKE) image; fi
+lab: .venv/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
 test: lint unit notebooks  ## lint, unit tests, and every notebook against its committed outputs
@@ -32,20 +33,22 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
 unit: .venv/installed
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests
 
-notebooks: .venv/installed
-	@if docker info >/dev/null 2>&1; then $(MAKE) image; fi
+notebooks: .venv/installed image-if-docker
 	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(NOTEBOOKS); \
-	else echo "== The notebooks did not run in local mode, for the reason above." >&2; test "$$CI" != true; fi
+	else echo "== The notebooks did NOT run in local mode, for the reason above." >&2; test "$$CI" != true; fi
 
 image: .venv/installed  ## build the training image of local mode
 	@echo "== image: building the training image of local mode"
 	$(PYTHON) -m sandbox.image
 
-outputs: .venv/installed  ## run every notebook and save its outputs
+image-if-docker: .venv/installed
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image || echo "== image: not built" >&2; fi
+
+outputs: .venv/installed image-if-docker  ## run every notebook and save its outputs
 	$(SANDBOX) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
 
-clean:  ## remove the environment, the image and every cache
+clean:  ## remove the environment, the training image and every cache
 	rm -rf .venv .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
-	@if docker info >/dev/null 2>&1; then docker image rm --force $$(sed -n 's/^IMAGE = "\(.*\)"/\1/p' sandbox/local_mode.py); fi
+	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

@@ -54,6 +54,8 @@ def main():
         sys.exit("sandbox: openssl is missing, which signs the certificates: install it (Debian: openssl)")
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     reason = local_mode.unfit()
+    if reason:
+        print(f"sandbox: no local mode here: {reason}", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="sagemaker-sandbox-"))
     try:
         account = Account(s3_host=None if reason else local_mode.gateway())
