@@ -6,21 +6,27 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import psutil
 
-from sandbox import local_mode
+from sandbox import folders, local_mode
 from sandbox.account import Account
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+libc = ctypes.CDLL(None)
+BANNER = """\
+sandbox: an AWS account in this process. Real: training jobs, AWS's training toolkit, data in S3, logs, IAM policies.
+sandbox: Not real: instances (jobs run on this machine's {cpus} CPUs) and billing. All of it ends with the command.
+"""
 
 
 def run(command, environment):
     """Run a command to its end -> its exit code, as a shell would give it."""
     try:
-        child = subprocess.Popen(command, env=environment)
+        # Should the sandbox be killed, the command is asked to end, too.
+        child = subprocess.Popen(
+            command, env=environment, preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        )
     except OSError as error:
         print(f"sandbox: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return 127
@@ -52,25 +58,28 @@ def main():
         sys.exit("usage: python -m sandbox COMMAND [ARGUMENT ...]")
     if shutil.which("openssl") is None:
         sys.exit("sandbox: openssl is missing, which signs the certificates: install it (Debian: openssl)")
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     reason = local_mode.unfit()
-    if reason:
-        print(f"sandbox: no local mode here: {reason}", file=sys.stderr)
-    folder = Path(tempfile.mkdtemp(prefix="sagemaker-sandbox-"))
+    discard = folders.remove if reason else local_mode.clean_up
+    for folder in folders.stale():
+        discard(folder)
+    folder, account = folders.create(), None
     try:
-        account = Account(s3_host=None if reason else local_mode.gateway())
+        account = Account(folder, s3_host=None if reason else local_mode.gateway())
         environment = account.environment(folder)
         environment["TMPDIR"] = str(folder)
         environment["PATH"] = os.path.dirname(sys.executable) + os.pathsep + environment.get("PATH", os.defpath)
         if reason is None:
             environment.setdefault("LOCAL_MODE", "1")
             environment.setdefault("TRAINING_IMAGE", local_mode.IMAGE)
+        sys.stderr.write(BANNER.format(cpus=os.cpu_count()))
         code = run(command, environment)
     finally:
+        if account:
+            account.close()
         stop_leftovers()
-        if reason is None:
-            local_mode.clean_up(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
+        folders.remove(folder)
     sys.exit(code)
 
 

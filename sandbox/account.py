@@ -8,9 +8,12 @@ credentials, as a Studio space does (https://docs.aws.amazon.com/sagemaker/lates
 
 import json
 import os
+import shutil
+import socket
 import threading
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 REGION = "us-east-1"
 ROLE_NAME = "SageMakerExecutionRole"
@@ -24,11 +27,14 @@ FOREIGN_SUFFIX = "_PROXY"
 
 # Hosts that the proxy answers for. Any other host, a package index say, is passed through untouched.
 AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws", "awsapps.com")
+# Where an instance or a container of AWS's finds its own credentials.
+METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
 
 
 def is_aws(host):
-    """Whether a host name belongs to AWS."""
-    return any(host == domain or host.endswith("." + domain) for domain in AWS_DOMAINS)
+    """Whether a host name, or an address, belongs to AWS."""
+    host = host.strip("[]").rstrip(".").lower()
+    return host in METADATA_ADDRESSES or any(f".{host}".endswith(f".{domain}") for domain in AWS_DOMAINS)
 
 
 def without_users_settings(environment):
@@ -41,9 +47,10 @@ def without_users_settings(environment):
 
 
 class Account:
-    """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers."""
+    """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers.
+    `folder` holds the files that the account and its jobs need."""
 
-    def __init__(self, s3_host=None):
+    def __init__(self, folder, s3_host=None):
         self._outside = without_users_settings(os.environ)
         os.environ.clear()
         os.environ.update(self._outside)
@@ -69,14 +76,52 @@ class Account:
                 if is_aws(host):
                     super().do_CONNECT()
                 else:
+                    self.timeout = None  # a quiet connection is not a dead one
                     self.connect_relay((host, int(port)))
+
+            def do_GET(self):
+                address = urlsplit(self.path)
+                if address.hostname is None or is_aws(address.hostname):
+                    super().do_GET()
+                else:
+                    self.pass_on(address)
+
+            do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET
+
+            def pass_on(self, address):
+                """Hand a plain HTTP request on to its host, and the answer back."""
+                self.close_connection = True
+                del self.headers["Proxy-Connection"], self.headers["Connection"]
+                self.headers["Connection"] = "close"
+                path = urlunsplit(("", "", address.path or "/", address.query, ""))
+                head = f"{self.command} {path} HTTP/1.1\r\n{self.headers.as_string()}".replace("\r\n", "\n")
+                try:
+                    with socket.create_connection((address.hostname, address.port or 80)) as host:
+                        host.sendall(head.replace("\n", "\r\n").encode("latin-1"))
+                        host.sendall(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                        while data := host.recv(1 << 16):
+                            self.wfile.write(data)
+                except OSError:
+                    self.send_error(502)
 
             def log_message(self, *args):
                 pass
 
         logger.setLevel("CRITICAL")  # moto would log every request to stdout
+        # moto writes its certificates beside its own code, where two sandboxes would get in each other's way.
+        certificates = folder / "certificates"
+        certificates.mkdir()
+        shutil.copy(os.path.join(CertificateCreator.certdir, "req.conf.tmpl"), certificates)
+        CertificateCreator.certdir = f"{certificates}/"
         CertificateCreator().validate()
         self.ca_bundle = CertificateCreator.cacert
+        from sandbox import permissions
+        from sandbox.jobs import Jobs
+
+        self.administrator = permissions.create_administrator()
+        permissions.enforce()
+        self.jobs = Jobs(folder / "jobs", self.client_environment())
+        self.jobs.serve()
         for server in self._servers:
             server.RequestHandlerClass = Handler
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -87,6 +132,7 @@ class Account:
         return server
 
     def close(self):
+        self.jobs.close()
         for server in self._servers:
             server.shutdown()
             server.server_close()
@@ -96,9 +142,10 @@ class Account:
         import boto3
         from botocore.config import Config
 
+        credentials = credentials or self.administrator
         session = boto3.Session(
-            aws_access_key_id=credentials.get("AccessKeyId", "root"),
-            aws_secret_access_key=credentials.get("SecretAccessKey", "root"),
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials.get("SessionToken"),
             region_name=REGION,
         )
@@ -106,28 +153,19 @@ class Account:
         return session.client(service, config=config, verify=self.ca_bundle)
 
     def assume_execution_role(self):
-        """Create the execution role with the policies of notebook 01, and assume it -> its credentials."""
+        """Create the execution role with the policies of notebook 01, and assume it -> the variables that say so."""
+        from sandbox import permissions
+
         iam = self.client("iam")
         role = iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=TRUST_POLICY.read_text())["Role"]
         iam.put_role_policy(
             RoleName=ROLE_NAME, PolicyName="execution-policy", PolicyDocument=EXECUTION_POLICY.read_text()
         )
-        sts = self.client("sts")
-        return sts.assume_role(RoleArn=role["Arn"], RoleSessionName="sandbox")["Credentials"]
+        return permissions.assume(role["Arn"], "sandbox", REGION)
 
-    def environment(self, folder):
-        """The environment of a command inside the account; files that it needs are written to `folder`."""
-        credentials = self.assume_execution_role()
-        sdk_config = folder / "sagemaker-config.yaml"
-        sdk_config.write_text(
-            json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}})
-        )
-        inside = {
-            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": credentials["SessionToken"],
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+    def client_environment(self):
+        """What leads the AWS clients of a process into this account, whoever they are."""
+        return {
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -135,6 +173,17 @@ class Account:
             "HTTPS_PROXY": self.proxy_url,
             "HTTP_PROXY": self.proxy_url,
             "NO_PROXY": "localhost,127.0.0.1",
+        }
+
+    def environment(self, folder):
+        """The environment of a command inside the account; files that it needs are written to `folder`."""
+        sdk_config = folder / "sagemaker-config.yaml"
+        sdk_config.write_text(
+            json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}})
+        )
+        inside = {
+            **self.client_environment(),
+            **self.assume_execution_role(),
             "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(sdk_config),
             "SAGEMAKER_USER_CONFIG_OVERRIDE": str(sdk_config),
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
