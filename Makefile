@@ -2,13 +2,15 @@
 PYTHON := .venv/bin/python
 SANDBOX := $(PYTHON) -m sandbox
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# It trains on AWS's instances wherever it runs.
+MANAGED_ONLY := notebooks/06-managed-training.ipynb
 NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 RUFF := $(PYTHON) -m ruff
 SYSTEM_PYTHON ?= python3
 # Both stages in sandbox/Dockerfile carry it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab test lint unit notebooks image image-if-docker outputs clean
+.PHONY: help lab test lint unit managed local bench image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -17,13 +19,16 @@ help:  ## list the targets
 	@echo "== .venv: installing requirements.txt"
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
 	@$(SYSTEM_PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --requirement requirements.txt
+	@$(PYTHON) -m pip install --quiet --requirement requirements.txt || { echo "pip failed. If it could not compile \
+	sagemaker-training, a C compiler and Python's headers are missing: apt-get install gcc python3-dev" >&2; exit 1; }
 	@touch $@
 
 lab: .venv/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
-test: lint unit notebooks  ## lint, unit tests, and every notebook against its committed outputs
+test: lint  ## lint, unit tests, and every notebook against its committed outputs
+	@echo "== unit tests, and the notebooks as managed jobs and in local mode, side by side: some minutes"
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=3 unit managed local
 
 lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
 	$(RUFF) check --config tests/ruff.toml .
@@ -33,9 +38,17 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
 unit: .venv/installed
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests
 
-notebooks: .venv/installed image-if-docker
-	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(NOTEBOOKS); \
+managed: .venv/installed
+	@echo "== notebooks, as managed jobs in the sandbox"
+	LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(NOTEBOOKS)
+
+local: .venv/installed image-if-docker
+	@echo "== notebooks, in local mode"
+	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(filter-out $(MANAGED_ONLY),$(NOTEBOOKS)); \
 	else echo "== The notebooks did NOT run in local mode, for the reason above." >&2; test "$$CI" != true; fi
+
+bench: .venv/installed image-if-docker  ## what a job costs beyond its script, managed and in local mode
+	$(PYTHON) tests/bench_managed_jobs.py
 
 image: .venv/installed  ## build the training image of local mode
 	@echo "== image: building the training image of local mode"
