@@ -5,6 +5,8 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # It trains on AWS's instances wherever it runs.
 MANAGED_ONLY := notebooks/06-managed-training.ipynb
 NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
+# Whole files side by side: much of a managed job's time is the SDK's waiting between two looks at its status.
+PARALLEL := -n 3 --dist loadfile
 RUFF := $(PYTHON) -m ruff
 SYSTEM_PYTHON ?= python3
 # Both stages in sandbox/Dockerfile carry it.
@@ -27,8 +29,9 @@ lab: .venv/installed image-if-docker  ## open JupyterLab inside the sandbox, no 
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
 test: lint  ## lint, unit tests, and every notebook against its committed outputs
-	@echo "== unit tests, and the notebooks as managed jobs and in local mode, side by side: some minutes"
-	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=3 unit managed local
+	@$(MAKE) --no-print-directory unit
+	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local
 
 lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
 	$(RUFF) check --config tests/ruff.toml .
@@ -36,11 +39,11 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
 	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS)
 
 unit: .venv/installed
-	$(PYTHON) -m pytest -p no:cacheprovider -q tests
+	$(PYTHON) -m pytest -p no:cacheprovider -q $(PARALLEL) tests
 
 managed: .venv/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
-	LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(NOTEBOOKS)
+	LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(NOTEBOOKS)
 
 local: .venv/installed image-if-docker
 	@echo "== notebooks, in local mode"

@@ -107,6 +107,7 @@ class Job:
             "EnableInterContainerTrafficEncryption": False,
             "EnableManagedSpotTraining": False,
             **self.request,
+            "OutputDataConfig": {"KmsKeyId": "", **self.request["OutputDataConfig"]},  # SDK 2's attach() asks for it
             "TrainingJobArn": self.arn,
             "ModelArtifacts": {"S3ModelArtifacts": self.output + archive},
             "TrainingJobStatus": self.training_job_status,

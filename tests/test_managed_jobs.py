@@ -857,19 +857,33 @@ def test_model_folder_that_cannot_be_written(cloud):
     assert any("NotADirectoryError" in line for line in cloud.lines(job["TrainingJobName"]))
 
 
-def test_bucket_deleted_while_the_job_runs(cloud):
-    bucket = "sagemaker-short-lived"
+def test_bucket_deleted_while_the_job_runs(cloud, tmp_path):
+    bucket, gone = "sagemaker-short-lived", tmp_path / "gone"
     cloud.s3.create_bucket(Bucket=bucket)
     name = cloud.start(
-        "print('ready')\nimport time; time.sleep(1); open('/opt/ml/model/x', 'w').write('x')",
+        f"""
+        import os, time
+        print("ready")
+        while not os.path.exists({str(gone)!r}):
+            time.sleep(0.05)
+        open("/opt/ml/model/x", "w").write("x")
+        """,
         OutputDataConfig={"S3OutputPath": f"s3://{bucket}/out"},
     )
     cloud.wait_for_line(name, "ready")
     cloud.account.client("s3").delete_bucket(Bucket=bucket)
+    gone.touch()
     assert cloud.wait(name)["FailureReason"] == (
         f"ClientError: Artifact upload failed:s3://{bucket}/out/{name}/output "
         "(NoSuchBucket: The specified bucket does not exist)"
     )
+
+
+def test_what_attach_asks_for(cloud):
+    """SDK 2's TensorFlow.attach() reads a key that AWS always gives, and the job's tags."""
+    job = cloud.run("", Tags=[{"Key": "series", "Value": "mnist"}])
+    assert job["OutputDataConfig"] == {"KmsKeyId": "", "S3OutputPath": f"s3://{BUCKET}/out"}
+    assert cloud.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"] == [{"Key": "series", "Value": "mnist"}]
 
 
 def test_log_group_deleted_while_the_job_runs(cloud):
