@@ -16,6 +16,13 @@ from sandbox import channels, permissions
 MAXIMUM_HOSTS = 8
 
 
+def in_python(pattern):
+    r"""A pattern of the API's model, with Java's classes of characters as Python writes them."""
+    for java, python in ((r"\p{Alnum}", "A-Za-z0-9"), (r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s")):
+        pattern = pattern.replace(java, python)
+    return pattern
+
+
 def refuse(message, code="ValidationException"):
     raise SagemakerClientError(code, message)
 
@@ -34,7 +41,7 @@ def limits(shape):
         wording = f"^{pattern}" + ("$" if shape.name == "RoleArn" else "")
         yield (
             f"Member must satisfy regular expression pattern: {wording}",
-            lambda value: re.fullmatch(pattern, value, re.DOTALL),
+            lambda value: re.fullmatch(in_python(pattern), value, re.DOTALL),
         )
     if getattr(shape, "enum", None):
         yield f"Member must satisfy enum value set: [{', '.join(shape.enum)}]", lambda value: value in shape.enum
