@@ -28,7 +28,7 @@ help:  ## list the targets
 lab: .venv/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
-test: lint  ## lint, unit tests, and every notebook against its committed outputs
+test: lint image-if-docker  ## lint, unit tests, and every notebook against its committed outputs
 	@$(MAKE) --no-print-directory unit
 	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
 	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local

@@ -235,12 +235,14 @@ def test_why_local_mode_cannot_run(fake_docker):
     assert local_mode.unfit() is None
 
 
-needs_docker = pytest.mark.skipif(
-    local_mode.unfit() is not None and os.environ.get("CI") != "true", reason=str(local_mode.unfit())
-)
+@pytest.fixture
+def docker():
+    """Docker, fit for local mode; a machine without it skips the test, but CI must have it."""
+    if reason := local_mode.unfit():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
-@needs_docker
+@pytest.mark.usefixtures("docker")
 def test_local_mode_is_on_where_docker_answers(run):
     script = "import os; print(os.environ['LOCAL_MODE'], os.environ['TRAINING_IMAGE'])"
     assert run(script).split() == ["1", local_mode.IMAGE]
@@ -263,7 +265,7 @@ Estimator(image_uri=os.environ["TRAINING_IMAGE"], role=sagemaker.get_execution_r
 """
 
 
-@needs_docker
+@pytest.mark.usefixtures("docker")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_local_job_leaves_no_container(start, tmp_path, number):
     def containers():
