@@ -79,7 +79,6 @@ def main():
             account.close()
         stop_leftovers()
         discard(folder)
-        folders.remove(folder)
     sys.exit(code)
 
 

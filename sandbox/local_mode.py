@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 
+from sandbox import folders
+
 IMAGE = "tensorflow-training:2.21-cpu"
 NETWORK = "sagemaker-local"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
@@ -55,7 +57,7 @@ def clean_up(folder):
         if working_dir.startswith(str(folder)):
             docker("rm", "--force", "--volumes", container)
     docker("network", "rm", NETWORK)  # refused, as it should be, while others use it
-    shutil.rmtree(folder, ignore_errors=True)
+    folders.remove(folder)
     if folder.exists():  # containers run as root, so their files are root's
         image = os.environ.get("TRAINING_IMAGE", IMAGE)
         docker(
@@ -71,7 +73,7 @@ def clean_up(folder):
             "1",
             "-delete",
         )
-        shutil.rmtree(folder, ignore_errors=True)
+        folders.remove(folder)
 
 
 if __name__ == "__main__":  # python -m sandbox.local_mode: exit 0, or 1 and the reason why it cannot run
