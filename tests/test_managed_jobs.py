@@ -539,13 +539,14 @@ def test_stop_saves_artifacts(cloud):
         cloud.sagemaker.stop_training_job(TrainingJobName=name)
 
 
-def test_stop_kills_after_the_grace_period(cloud, monkeypatch):
+def stop_a_job_that_ignores_it(cloud, monkeypatch, new_session):
+    """Stop a job that ignores SIGTERM and has a child, in a session of its own or not: neither may be left."""
     monkeypatch.setattr(jobs, "GRACE", 1)
     name = cloud.start(
-        """
+        f"""
         import signal, subprocess, sys, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(90)"], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(90)"], start_new_session={new_session})
         print("ready")
         time.sleep(90)
         """
@@ -554,6 +555,10 @@ def test_stop_kills_after_the_grace_period(cloud, monkeypatch):
     cloud.sagemaker.stop_training_job(TrainingJobName=name)
     assert cloud.wait(name)["TrainingJobStatus"] == "Stopped"
     assert psutil.Process().children(recursive=True) == []
+
+
+def test_stop_kills_after_the_grace_period(cloud, monkeypatch):
+    stop_a_job_that_ignores_it(cloud, monkeypatch, new_session=True)
 
 
 def test_maximum_runtime(cloud):
@@ -921,20 +926,7 @@ def test_several_hosts_need_namespaces(cloud, monkeypatch):
 
 def test_stop_without_namespaces(cloud, monkeypatch):
     monkeypatch.setattr(container, "isolated", lambda: False)
-    monkeypatch.setattr(jobs, "GRACE", 1)
-    name = cloud.start(
-        """
-        import signal, subprocess, sys, time
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(90)"])
-        print("ready")
-        time.sleep(90)
-        """
-    )
-    cloud.wait_for_line(name, "ready")
-    cloud.sagemaker.stop_training_job(TrainingJobName=name)
-    assert cloud.wait(name)["TrainingJobStatus"] == "Stopped"
-    assert psutil.Process().children(recursive=True) == []
+    stop_a_job_that_ignores_it(cloud, monkeypatch, new_session=False)
 
 
 # --- the network ----------------------------------------------------------------------------------
