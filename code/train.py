@@ -38,7 +38,7 @@ import numpy as np
 import tensorflow as tf
 
 HOSTS = json.loads(os.environ.get("SM_HOSTS", '["localhost"]'))
-HOST = os.environ.get("SM_CURRENT_HOST", HOSTS[0])
+HOST = HOSTS.index(os.environ.get("SM_CURRENT_HOST", HOSTS[0]))  # 0 is the first
 WORKERS = [f"{host}:{2222 + number}" for number, host in enumerate(HOSTS)]
 
 # --- arguments ------------------------------------------------------------------------------------
@@ -196,8 +196,8 @@ def build_model():
             tf.keras.Input(shape=(28, 28, 1)),
             layers.Conv2D(16, 5, strides=2, activation="relu"),
             layers.Conv2D(64, 3, strides=2, activation="relu"),
+            layers.BatchNormalization(momentum=0.9),  # 0.99 would remember too much of the first steps
             layers.Flatten(),
-            layers.LayerNormalization(),
             layers.Dense(256, activation="relu"),
             layers.Dense(10, dtype="float32"),  # whatever the precision of the rest
         ]
@@ -215,7 +215,7 @@ def scale(images):
 def make_strategy():
     """How the training is spread. On one host with one processor: TensorFlow's default, not at all."""
     if len(HOSTS) > 1:
-        task = {"type": "worker", "index": HOSTS.index(HOST)}
+        task = {"type": "worker", "index": HOST}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": WORKERS}, "task": task})
         early = not hasattr(tf.distribute, "MultiWorkerMirroredStrategy")
         return (tf.distribute.experimental if early else tf.distribute).MultiWorkerMirroredStrategy()
@@ -229,7 +229,7 @@ def share_of(channel):
     out the files (ShardedByS3Key), all that are here are this host's."""
     config = json.loads(os.environ.get("SM_INPUT_DATA_CONFIG", "{}")).get(channel, {})
     sharded = config.get("S3DistributionType") == "ShardedByS3Key"
-    return (1, 0) if sharded else (len(HOSTS), HOSTS.index(HOST))
+    return (1, 0) if sharded else (len(HOSTS), HOST)
 
 
 def silent_hosts():
@@ -257,9 +257,9 @@ def train(args, training, testing):
         if hasattr(optimizer, "build"):  # early versions do it at the first step
             optimizer.build(model.trainable_variables)
 
-    def measure(images, labels):
+    def measure(images, labels, training):
         """One batch -> its mean loss, and what is added up over an epoch: [loss, hits, images]."""
-        logits, labels = model(scale(images)), tf.cast(labels, tf.int64)
+        logits, labels = model(scale(images), training=training), tf.cast(labels, tf.int64)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         hits = tf.cast(tf.argmax(logits, 1) == labels, tf.float32)
         sums = [tf.reduce_sum(losses), tf.reduce_sum(hits), tf.reduce_sum(tf.ones_like(hits))]
@@ -267,14 +267,14 @@ def train(args, training, testing):
 
     def train_batch(images, labels):
         with tf.GradientTape() as tape:
-            loss, sums = measure(images, labels)
+            loss, sums = measure(images, labels, training=True)
             loss /= replicas  # because the optimizer adds up the gradients of all replicas
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return sums
 
     def test_batch(images, labels):
-        return measure(images, labels)[1]
+        return measure(images, labels, training=False)[1]
 
     @tf.function
     def train_step(iterator):
@@ -319,7 +319,7 @@ def train(args, training, testing):
         signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
 
     def save_checkpoint():
-        if args.checkpoint_dir and HOST == HOSTS[0]:
+        if args.checkpoint_dir and HOST == 0:
             state.assign(json.dumps(now))
             manager.save()
 
@@ -340,16 +340,17 @@ def train(args, training, testing):
             (loss, hits, count), (test_loss, test_hits, test_count) = now["sums"], test_sums.tolist()
             metrics = dict(loss=loss / count, accuracy=hits / count)
             metrics.update(test_loss=test_loss / test_count, test_accuracy=test_hits / test_count)
-            if HOST == HOSTS[0]:
+            if HOST == 0:
                 print(f"epoch={now['epoch']}", *(f"{k}={v:.4f}" for k, v in metrics.items()), flush=True)
             now["history"].append(dict(epoch=now["epoch"], seconds=time.time() - began, **metrics))
             now.update(epoch=now["epoch"] + 1, step=0, sums=[0.0, 0.0, 0.0])
             save_checkpoint()
-    except tf.errors.OpError as error:
+    except tf.errors.OpError:
         if stop:  # the first host has saved and is gone
             sys.exit(143)
-        if len(HOSTS) > 1 and silent_hosts():
-            fail(f"host {', '.join(silent_hosts())} no longer answers, and the others cannot go on without it")
+        silent = silent_hosts() if len(HOSTS) > 1 else []
+        if silent:
+            fail(f"host {', '.join(silent)} no longer answers, and the others cannot go on without it")
         raise
     return model, now["history"]
 
@@ -362,7 +363,7 @@ def save_model(model, folder):
 
     @tf.function(input_signature=[tf.TensorSpec([None, 28, 28], tf.uint8)])
     def serve(images):
-        return {"probabilities": tf.nn.softmax(model(scale(images)))}
+        return {"probabilities": tf.nn.softmax(model(scale(images), training=False))}
 
     tf.saved_model.save(model, os.path.join(folder, "1"), signatures=serve)
 
@@ -409,7 +410,7 @@ def main():
     testing = find_files("testing", args.testing, "t10k")
     print(f"{training[1]} images to train on, {testing[1]} to test with", flush=True)
     model, history = train(args, training, testing)
-    if HOST == HOSTS[0]:
+    if HOST == 0:
         save_model(model, args.model_dir)
         save_json(args.output_data_dir, "metrics.json", history)
         save_json(args.output_data_dir, "job.json", describe_job(args))

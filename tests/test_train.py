@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -94,7 +95,8 @@ def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
     assert f"test_accuracy={metrics[-1]['test_accuracy']:.4f}" in out.splitlines()[-1]
 
     predict = module.tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
-    images, labels = module.load_channel("testing", str(tmp_path / "data"), "t10k")
+    pairs, count = module.find_files("testing", str(tmp_path / "data"), "t10k")
+    images, labels = (array.numpy() for array in next(iter(module.stream(pairs, count))))
     probabilities = predict(images=module.tf.constant(images))["probabilities"].numpy()
     assert probabilities.shape == (50, 10)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
@@ -152,9 +154,169 @@ def test_runs_as_a_job_would_run_it(tmp_path, data):
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_reads_several_files_of_a_channel(run, data, suffix):
-    write_pair(data, "train", 20, f"-2{suffix}")
-    write_pair(data, "train", 3, f"-3{suffix}")
-    assert "323 images to train on" in run()
+    for number in range(2, 11):
+        write_pair(data, "train", number, f"-{number}{suffix}")
+    assert "354 images to train on" in run()
+
+
+def numbered(folder, counts):
+    """A channel whose images say in their first two pixels which number they have; their label is its last digit."""
+    number = 0
+    for file, count in enumerate(counts):
+        images = np.zeros((count, 28, 28), np.uint8)
+        ids = np.arange(number, number + count)
+        images[:, 0, 0], images[:, 0, 1] = ids // 256, ids % 256
+        suffix, pack = (".gz", gzip.compress) if file % 2 else ("", bytes)
+        (folder / f"train-images-idx3-ubyte-{file}{suffix}").write_bytes(pack(idx(images)))
+        (folder / f"train-labels-idx1-ubyte-{file}{suffix}").write_bytes(pack(idx((ids % 10).astype(np.uint8))))
+        number += count
+
+
+@pytest.fixture
+def epoch(module, tmp_path):
+    """The numbers of the images in one epoch of ten files, in their order; every label must be its image's own."""
+    numbered(tmp_path, range(91, 101))
+    pairs, total = module.find_files("training", str(tmp_path), "train")
+    assert total == 955
+
+    def epoch(share=(1, 0), skip=0, **options):
+        mine = len(range(share[1], total, share[0]))
+        batches = module.stream(pairs, 100, share, skip=skip, **options).take(-(-mine // 100) - skip)
+        numbers = []
+        for images, labels in batches:
+            ids = images[:, 0, 0].numpy().astype(int) * 256 + images[:, 0, 1].numpy()
+            assert (ids % 10 == labels.numpy()).all()
+            numbers += ids.tolist()
+        return numbers
+
+    return epoch
+
+
+def test_an_epoch_has_every_image_once_in_an_order_that_the_seed_decides(epoch):
+    order = epoch(seed=1)
+    assert sorted(order) == list(range(955)) == sorted(epoch())
+    assert epoch(seed=1) == order != epoch(seed=2)
+    assert len({number // 100 for number in order[:100]}) > 5  # the files are mixed, too
+
+
+def test_a_resumed_epoch_goes_on_where_it_stopped(epoch):
+    assert epoch(seed=1, skip=3) == epoch(seed=1)[300:]
+
+
+def test_hosts_share_the_images(epoch):
+    shares = [epoch(share=(3, host), seed=1) for host in range(3)]
+    assert sorted(number for share in shares for number in share) == list(range(955))
+
+
+def test_files_that_sagemaker_shared_out_are_not_shared_again(module, monkeypatch):
+    monkeypatch.setattr(module, "HOSTS", ["algo-1", "algo-2"])
+    monkeypatch.setattr(module, "HOST", 1)
+    assert module.share_of("training") == (2, 1)
+    config = {"training": {"S3DistributionType": "ShardedByS3Key"}, "testing": {"TrainingInputMode": "File"}}
+    monkeypatch.setenv("SM_INPUT_DATA_CONFIG", json.dumps(config))
+    assert module.share_of("training") == (1, 0)
+    assert module.share_of("testing") == (2, 1)
+
+
+def start(folder, training, testing, *options, **environment):
+    """train.py in a process of its own, with `folder` for all that it writes."""
+    command = [sys.executable, SCRIPT, "--training", training, "--testing", testing, *options]
+    places = {"SM_MODEL_DIR": folder / "model", "SM_OUTPUT_DATA_DIR": folder / "output", "SM_OUTPUT_DIR": folder}
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, **{name: str(path) for name, path in places.items()}, **environment}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*map(str, command)], env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def metrics(folder):
+    """Of every epoch, but not how long it took."""
+    entries = json.loads((folder / "output" / "metrics.json").read_text())
+    return [{name: value for name, value in entry.items() if name != "seconds"} for entry in entries]
+
+
+def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(tmp_path, data):
+    write_pair(data, "train", 3000, "-more")
+    options = ["--epochs=6", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
+    finish(start(tmp_path / "whole", data, data, *options[:2]))
+    first = start(tmp_path / "parts", data, data, *options)
+    while not first.stdout.readline().startswith("epoch=1"):
+        assert first.poll() is None
+    first.terminate()
+    assert first.wait(60) == 143
+    said = first.stdout.read()
+    assert "stopped in epoch" in said and not (tmp_path / "parts" / "output" / "metrics.json").exists()
+    place = re.search(r"stopped (in epoch \d after \d+ steps)", said)[1]
+    assert f"resumes {place}" in finish(start(tmp_path / "parts", data, data, *options))
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert "epoch=" not in finish(start(tmp_path / "parts", data, data, *options))  # nothing is left to do
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def test_checkpoint_that_is_none_of_this_training(error, module, tmp_path):
+    other = module.tf.train.Checkpoint(model=module.tf.Variable([1.0, 2.0]))
+    module.tf.train.CheckpointManager(other, str(tmp_path / "checkpoints"), max_to_keep=1).save()
+    assert "--checkpoint-dir" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
+
+
+HOSTS = ["localhost", "127.0.0.1"]
+
+
+def start_hosts(tmp_path, channels, *options, **environment):
+    environment["SM_HOSTS"] = json.dumps(HOSTS)
+    return [
+        start(tmp_path / host, *channel, *options, SM_CURRENT_HOST=host, **environment)
+        for host, channel in zip(HOSTS, channels, strict=True)
+    ]
+
+
+def test_two_hosts_at_half_the_batch_learn_what_one_learns(tmp_path, data):
+    write_pair(data, "train", 3000, "-more")
+    finish(start(tmp_path / "one", data, data, "--epochs=3", "--batch-size=100"))
+    outs = [finish(host) for host in start_hosts(tmp_path, [(data, data)] * 2, "--epochs=3", "--batch-size=50")]
+    assert ["epoch=3" in out for out in outs] == [True, False]
+    assert [(tmp_path / host / "model" / "1").exists() for host in HOSTS] == [True, False]
+    one, two = metrics(tmp_path / "one")[-1], metrics(tmp_path / HOSTS[0])[-1]
+    assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=0.05) and two["test_accuracy"] > 0.9
+    assert two["loss"] == pytest.approx(one["loss"], rel=0.5)
+
+
+def test_hosts_with_unequal_files_of_their_own(tmp_path):
+    channels = []
+    for number, count in enumerate((300, 90)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_pair(folder, "train", count)
+        write_pair(folder, "t10k", 10)
+        channels.append((folder, folder))
+    config = json.dumps({name: {"S3DistributionType": "ShardedByS3Key"} for name in ("training", "testing")})
+    for host in start_hosts(tmp_path, channels, "--batch-size=50", SM_INPUT_DATA_CONFIG=config):
+        finish(host)
+    assert metrics(tmp_path / HOSTS[0])[0]["epoch"] == 1
+
+
+def test_a_host_that_dies_ends_the_job_and_is_named(tmp_path, data):
+    first, second = start_hosts(tmp_path, [(data, data)] * 2, "--epochs=100000")
+    while not first.stdout.readline().startswith("epoch=1 "):
+        assert first.poll() is None
+    second.kill()
+    second.communicate()
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert err.splitlines()[-1] == (tmp_path / HOSTS[0] / "failure").read_text()
+    assert "host 127.0.0.1 no longer answers" in err.splitlines()[-1]
+
+
+def test_mixed_precision(tmp_path, data):
+    finish(start(tmp_path / "half", data, data, "--precision=mixed_bfloat16", "--epochs=8", "--batch-size=32"))
+    finish(start(tmp_path / "single", data, data, "--epochs=8", "--batch-size=32"))
+    half, single = metrics(tmp_path / "half")[-1], metrics(tmp_path / "single")[-1]
+    assert half["loss"] == pytest.approx(single["loss"], rel=0.5) and half["loss"] != single["loss"]
 
 
 def test_batch_larger_than_the_data_and_data_of_one_image(run, tmp_path):
@@ -170,7 +332,7 @@ def test_missing_channel(module, monkeypatch, capsys):
     monkeypatch.setenv("SM_CHANNELS", '["test","train"]')
     monkeypatch.chdir("/tmp")
     with pytest.raises(SystemExit):
-        module.load_channel("training", None, "train")
+        module.find_files("training", None, "train")
     line = capsys.readouterr().err
     assert "'training'" in line and "SM_CHANNEL_TRAINING" in line and '["test","train"]' in line
 
@@ -232,7 +394,7 @@ def test_files_with_no_images(error, tmp_path):
     (
         "--batch-size=0 --batch-size=-1 --batch-size=1.5 --epochs=0 --epochs=x --seed=x "
         "--learning-rate=0 --learning-rate=nan --learning-rate=inf --learning-rate=fast "
-        "--beta_1=1 --beta_2=-0.1 --beta_2=nan"
+        "--beta_1=1 --beta_2=-0.1 --beta_2=nan --precision=half"
     ).split(),
 )
 def test_hyperparameter_out_of_range(error, option):
