@@ -20,6 +20,7 @@ status 1 and one line that names the file or the option. TensorFlow 2.3 or later
 """
 
 import argparse
+import atexit
 import glob
 import gzip
 import json
@@ -27,10 +28,12 @@ import math
 import os
 import platform
 import random
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
 import zlib
 
@@ -243,6 +246,15 @@ def silent_hosts():
     return silent
 
 
+def first_host_s(folder):
+    """All hosts have to save, because they exchange values for it; only the first host's files are kept."""
+    if HOST == 0:
+        return folder
+    aside = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, aside, ignore_errors=True)
+    return aside
+
+
 # --- training loop --------------------------------------------------------------------------------
 
 
@@ -265,20 +277,20 @@ def train(args, training, testing):
         sums = [tf.reduce_sum(losses), tf.reduce_sum(hits), tf.reduce_sum(tf.ones_like(hits))]
         return tf.reduce_mean(losses), tf.stack(sums)
 
-    def train_batch(images, labels):
+    def train_batch(images, labels, stop):
         with tf.GradientTape() as tape:
             loss, sums = measure(images, labels, training=True)
             loss /= replicas  # because the optimizer adds up the gradients of all replicas
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-        return sums
+        return tf.concat([sums, [stop]], 0)
 
     def test_batch(images, labels):
         return measure(images, labels, training=False)[1]
 
     @tf.function
-    def train_step(iterator):
-        return strategy.reduce("SUM", strategy.run(train_batch, args=next(iterator)), axis=None)
+    def train_step(iterator, stop):
+        return strategy.reduce("SUM", strategy.run(train_batch, args=(*next(iterator), stop)), axis=None)
 
     @tf.function
     def test_step(iterator):
@@ -301,15 +313,19 @@ def train(args, training, testing):
         return math.ceil(float(all_hosts(tf.constant(float(images)))) / args.batch_size)
 
     hosts, index = share = share_of("training")
-    train_steps = steps(len(range(index, training[1], hosts)))
+    images = len(range(index, training[1], hosts))
+    if len(HOSTS) > 1:
+        print(f"host {HOSTS[HOST]} of {', '.join(HOSTS)} trains on {images} images", flush=True)
+    train_steps = steps(images)
     test_steps = steps(testing[1])  # every host tests with all images that it has
     now = dict(epoch=1, step=0, sums=[0.0, 0.0, 0.0], history=[])  # a checkpoint holds this, too
     state = tf.Variable(json.dumps(now))
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, state=state)
-    manager = tf.train.CheckpointManager(checkpoint, args.checkpoint_dir or "unused", max_to_keep=2)
-    if args.checkpoint_dir and manager.latest_checkpoint:
+    latest = args.checkpoint_dir and tf.train.latest_checkpoint(args.checkpoint_dir)
+    manager = tf.train.CheckpointManager(checkpoint, first_host_s(args.checkpoint_dir or "unused"), max_to_keep=2)
+    if latest:
         try:
-            checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+            checkpoint.restore(latest).assert_existing_objects_matched()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             fail(f"--checkpoint-dir {args.checkpoint_dir} holds no checkpoint of this training: {error}")
         now = json.loads(state.numpy())
@@ -319,7 +335,7 @@ def train(args, training, testing):
         signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
 
     def save_checkpoint():
-        if args.checkpoint_dir and HOST == 0:
+        if args.checkpoint_dir:
             state.assign(json.dumps(now))
             manager.save()
 
@@ -328,9 +344,10 @@ def train(args, training, testing):
             began = time.time()
             iterator = batches(training[0], share=share, seed=args.seed + now["epoch"], skip=now["step"])
             while now["step"] < train_steps:
-                now["sums"] = (now["sums"] + train_step(iterator).numpy()).tolist()
+                *sums, stopping = train_step(iterator, tf.constant(float(len(stop)))).numpy().tolist()
+                now["sums"] = np.add(now["sums"], sums).tolist()
                 now["step"] += 1
-                if stop:
+                if stopping:  # one host was told to, and all hosts know it at the same step
                     save_checkpoint()
                     print(f"stopped in epoch {now['epoch']} after {now['step']} steps", flush=True)
                     sys.exit(143)
@@ -346,8 +363,6 @@ def train(args, training, testing):
             now.update(epoch=now["epoch"] + 1, step=0, sums=[0.0, 0.0, 0.0])
             save_checkpoint()
     except tf.errors.OpError:
-        if stop:  # the first host has saved and is gone
-            sys.exit(143)
         silent = silent_hosts() if len(HOSTS) > 1 else []
         if silent:
             fail(f"host {', '.join(silent)} no longer answers, and the others cannot go on without it")
@@ -410,8 +425,8 @@ def main():
     testing = find_files("testing", args.testing, "t10k")
     print(f"{training[1]} images to train on, {testing[1]} to test with", flush=True)
     model, history = train(args, training, testing)
+    save_model(model, first_host_s(args.model_dir))
     if HOST == 0:
-        save_model(model, args.model_dir)
         save_json(args.output_data_dir, "metrics.json", history)
         save_json(args.output_data_dir, "job.json", describe_job(args))
 

@@ -280,10 +280,26 @@ def test_two_hosts_at_half_the_batch_learn_what_one_learns(tmp_path, data):
     finish(start(tmp_path / "one", data, data, "--epochs=3", "--batch-size=100"))
     outs = [finish(host) for host in start_hosts(tmp_path, [(data, data)] * 2, "--epochs=3", "--batch-size=50")]
     assert ["epoch=3" in out for out in outs] == [True, False]
+    for host, out in zip(HOSTS, outs, strict=True):
+        assert f"host {host} of localhost, 127.0.0.1 trains on 1650 images" in out
     assert [(tmp_path / host / "model" / "1").exists() for host in HOSTS] == [True, False]
     one, two = metrics(tmp_path / "one")[-1], metrics(tmp_path / HOSTS[0])[-1]
     assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=0.05) and two["test_accuracy"] > 0.9
     assert two["loss"] == pytest.approx(one["loss"], rel=0.5)
+
+
+def test_two_hosts_stop_and_resume_together(tmp_path, data):
+    options = ["--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
+    hosts = start_hosts(tmp_path, [(data, data)] * 2, "--epochs=100000", *options)
+    while not hosts[0].stdout.readline().startswith("epoch=2 "):
+        assert hosts[0].poll() is None
+    hosts[1].terminate()
+    said = [host.communicate(timeout=60)[0] for host in hosts]
+    assert [host.returncode for host in hosts] == [143, 143]
+    places = [re.search(r"stopped in epoch (\d+) after \d+ steps", text) for text in said]
+    assert places[0][0] == places[1][0]
+    for host in start_hosts(tmp_path, [(data, data)] * 2, f"--epochs={places[0][1]}", *options):
+        assert places[0][0].replace("stopped", "resumes") in finish(host)
 
 
 def test_hosts_with_unequal_files_of_their_own(tmp_path):
