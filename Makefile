@@ -2,6 +2,7 @@
 PYTHON := .venv/bin/python
 SANDBOX := $(PYTHON) -m sandbox
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+PYTHON_V3 := .venv-v3/bin/python
 # It trains on AWS's instances wherever it runs.
 MANAGED_ONLY := notebooks/06-managed-training.ipynb
 NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
@@ -25,7 +26,15 @@ help:  ## list the targets
 	sagemaker-training, a C compiler and Python's headers are missing: apt-get install gcc python3-dev" >&2; exit 1; }
 	@touch $@
 
-lab: .venv/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
+# SDK 3 cannot share an environment with SDK 2: its notebook has a kernel of its own, which the first one's Jupyter shows.
+.venv-v3/installed: requirements-v3.txt .venv/installed
+	@echo "== .venv-v3: installing requirements-v3.txt, and the kernel sagemaker-v3 into .venv"
+	@$(SYSTEM_PYTHON) -m venv .venv-v3
+	@$(PYTHON_V3) -m pip install --quiet --requirement requirements-v3.txt
+	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
+	@touch $@
+
+lab: .venv-v3/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
 test: lint image-if-docker  ## lint, unit tests, and every notebook against its committed outputs
@@ -38,14 +47,14 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
 	$(RUFF) format --config tests/ruff.toml --check .
 	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS)
 
-unit: .venv/installed
+unit: .venv-v3/installed
 	$(PYTHON) -m pytest -p no:cacheprovider -q $(PARALLEL) tests
 
-managed: .venv/installed
+managed: .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
 	LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(NOTEBOOKS)
 
-local: .venv/installed image-if-docker
+local: .venv-v3/installed image-if-docker
 	@echo "== notebooks, in local mode"
 	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(filter-out $(MANAGED_ONLY),$(NOTEBOOKS)); \
 	else echo "== The notebooks did NOT run in local mode, for the reason above." >&2; test "$$CI" != true; fi
@@ -60,11 +69,11 @@ image: .venv/installed  ## build the training image of local mode
 image-if-docker: .venv/installed
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image || echo "== image: not built" >&2; fi
 
-outputs: .venv/installed image-if-docker  ## run every notebook and save its outputs
+outputs: .venv-v3/installed image-if-docker  ## run every notebook and save its outputs
 	$(SANDBOX) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
 
-clean:  ## remove the environment, the training image and every cache
-	rm -rf .venv .pytest_cache .ruff_cache
+clean:  ## remove the environments, the training image and every cache
+	rm -rf .venv .venv-v3 .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

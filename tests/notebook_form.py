@@ -8,16 +8,23 @@ from pathlib import Path
 
 import nbformat
 
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+# The two kernels of the series, by name: the environment of SDK 2 and that of SDK 3.
+KERNELS = {"python3": "Python 3", "sagemaker-v3": "Python 3 (SageMaker SDK 3)"}
+
+
+def metadata(kernel):
+    if kernel not in KERNELS:
+        raise ValueError(f"the kernel is {kernel!r}, but must be one of {', '.join(KERNELS)}")
+    return {
+        "kernelspec": {"display_name": KERNELS[kernel], "language": "python", "name": kernel},
+        "language_info": {"name": "python"},
+    }
 
 
 def in_form(text):
     """The text of a notebook -> the same notebook in the one form, as text."""
     notebook = nbformat.reads(text, as_version=4)
-    notebook.metadata = METADATA
+    notebook.metadata = metadata(notebook.metadata.get("kernelspec", {}).get("name", "python3"))
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02}"  # random ids would differ in every copy of a cell
         tags = cell.metadata.get("tags")

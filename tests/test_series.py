@@ -141,6 +141,18 @@ def test_every_estimator_is_the_series_own(path):
             assert 'entry_point="train.py"' in cell.source and 'source_dir="../code"' in cell.source
 
 
+@each_notebook
+def test_every_trainer_of_sdk_3_has_the_series_own_source(path):
+    for cell in code_cells(path):
+        if re.search(r"\bSourceCode\(", cell.source):
+            assert 'entry_script="train.py"' in cell.source and 'source_dir="../code"' in cell.source
+
+
+@each_notebook
+def test_the_kernel_is_that_of_the_sdk_which_the_notebook_is_about(path):
+    assert read(path).metadata.kernelspec.name == ("sagemaker-v3" if path.name.startswith("08-") else "python3")
+
+
 def test_the_seeds_estimator_stands_as_it_is():
     cells = [cell.source for path in NOTEBOOKS for cell in code_cells(path) if "seed" in tags(cell)]
     assert cells == [SEED]
@@ -154,6 +166,11 @@ def test_every_parameter_is_in_an_output(name):
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_is_in_an_output(name):
     assert name in compared_output(ROOT / "notebooks" / "04-sm-variables.ipynb")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_variable_is_in_the_table_of_both_sdks(name):
+    assert name in compared_output(ROOT / "notebooks" / "08-model-trainer.ipynb")
 
 
 def test_the_readme_lists_every_notebook():
