@@ -17,11 +17,11 @@ LABEL := sagemaker-tensorflow-series
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-.venv/installed: requirements.txt
-	@echo "== .venv: installing requirements.txt"
+.venv/installed: requirements.txt tests/requirements.txt
+	@echo "== .venv: installing tests/requirements.txt"
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
 	@$(SYSTEM_PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --requirement requirements.txt || { echo "pip failed. If it could not compile \
+	@$(PYTHON) -m pip install --quiet --requirement tests/requirements.txt || { echo "pip failed. If it could not compile \
 	sagemaker-training, a C compiler and Python's headers are missing: apt-get install gcc python3-dev" >&2; exit 1; }
 	@touch $@
 
