@@ -33,10 +33,11 @@ test: lint image-if-docker  ## lint, unit tests, and every notebook against its 
 	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
 	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local
 
-lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
+lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form, cfn-lint on the workshop's template
 	$(RUFF) check --config tests/ruff.toml .
 	$(RUFF) format --config tests/ruff.toml --check .
 	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS)
+	.venv/bin/cfn-lint studio/workshop.yaml
 
 unit: .venv/installed
 	$(PYTHON) -m pytest -p no:cacheprovider -q $(PARALLEL) tests

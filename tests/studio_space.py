@@ -53,6 +53,9 @@ class Space:
         for entry in real.iterdir():
             if not entry.name.startswith("sagemaker"):
                 (self.packages / entry.name).symlink_to(entry)
+        share = Path("share", "jupyter", "nbconvert")
+        (self.image / share).parent.mkdir(parents=True)
+        (self.image / share).symlink_to(Path(sys.prefix) / share)
         self.set_sdk(sdk)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "AWS_", "JUPYTER_"))},
