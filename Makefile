@@ -10,19 +10,22 @@ NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no
 PARALLEL := -n 3 --dist loadfile
 RUFF := $(PYTHON) -m ruff
 SYSTEM_PYTHON ?= python3
+TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # Both stages in sandbox/Dockerfile carry it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab test lint unit managed local bench image image-if-docker outputs clean
+.PHONY: help lab test lint unit managed local matrix bench image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-.venv/installed: requirements.txt
-	@echo "== .venv: installing requirements.txt"
+.PRECIOUS: .matrix/%/installed
+
+.venv/installed: requirements.txt tests/requirements.txt
+	@echo "== .venv: installing tests/requirements.txt"
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
 	@$(SYSTEM_PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --requirement requirements.txt || { echo "pip failed. If it could not compile \
+	@$(PYTHON) -m pip install --quiet --requirement tests/requirements.txt || { echo "pip failed. If it could not compile \
 	sagemaker-training, a C compiler and Python's headers are missing: apt-get install gcc python3-dev" >&2; exit 1; }
 	@touch $@
 
@@ -42,10 +45,11 @@ test: lint image-if-docker  ## lint, unit tests, and every notebook against its 
 	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
 	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local
 
-lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form
+lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form, cfn-lint on the workshop's template
 	$(RUFF) check --config tests/ruff.toml .
 	$(RUFF) format --config tests/ruff.toml --check .
 	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS)
+	.venv/bin/cfn-lint studio/workshop.yaml
 
 unit: .venv-v3/installed
 	$(PYTHON) -m pytest -p no:cacheprovider -q $(PARALLEL) tests
@@ -59,7 +63,23 @@ local: .venv-v3/installed image-if-docker
 	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(filter-out $(MANAGED_ONLY),$(NOTEBOOKS)); \
 	else echo "== The notebooks did NOT run in local mode, for the reason above." >&2; test "$$CI" != true; fi
 
-bench: .venv/installed image-if-docker  ## what a job costs beyond its script, managed and in local mode
+# The oldest is the first that installs on Python 3.11; the newest is that of requirements.txt.
+VERSIONS := 2.12.1 2.15.1 2.18.1 2.21.0
+
+matrix: $(VERSIONS:%=matrix-%)  ## train.py's tests on four versions of TensorFlow, Keras 2 and Keras 3
+
+matrix-%: .matrix/%/installed
+	@echo "== train.py on TensorFlow $*"
+	.matrix/$*/bin/python -m pytest -p no:cacheprovider -q tests/test_train.py
+
+.matrix/%/installed: Makefile
+	@echo "== .matrix/$*: installing TensorFlow $*"
+	@$(SYSTEM_PYTHON) -m venv .matrix/$*
+	@.matrix/$*/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest>=9,<10' 'setuptools<81'
+	@touch $@
+
+bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script
+	$(PYTHON) tests/bench_train.py
 	$(PYTHON) tests/bench_managed_jobs.py
 
 image: .venv/installed  ## build the training image of local mode
@@ -74,6 +94,6 @@ outputs: .venv-v3/installed image-if-docker  ## run every notebook and save its 
 	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
 
 clean:  ## remove the environments, the training image and every cache
-	rm -rf .venv .venv-v3 .pytest_cache .ruff_cache
+	rm -rf .matrix .venv .venv-v3 .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

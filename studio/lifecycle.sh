@@ -1,0 +1,65 @@
+#!/bin/bash
+# A lifecycle configuration for JupyterLab spaces in SageMaker Studio. It runs whenever a space starts: it fetches the
+# series where it is not there yet, and lets notebook 00 make the kernels. A space whose script fails or takes longer
+# than five minutes does not start; so the work is done in the background, and ~/series-setup.log tells of it.
+
+# The address of the series, as `git clone` takes it. It must be public: a script cannot type a password.
+SERIES_URL="${SERIES_URL:-}"
+SERIES_FOLDER="${SERIES_FOLDER:-$HOME/sagemaker-tensorflow-series}"
+# Docker Compose, which local mode needs and the image lacks. SDK 2 does not recognise version 5.
+COMPOSE_URL="${COMPOSE_URL:-https://github.com/docker/compose/releases/download/v2.39.4/docker-compose-linux-x86_64}"
+# The image's own Python comes first.
+PATH="/opt/conda/bin:$PATH"
+export SERIES_URL SERIES_FOLDER COMPOSE_URL PATH
+
+say() { echo "$(date -u +%FT%TZ) $*"; }
+
+fetch_series() {
+    if [ -e "$SERIES_FOLDER" ]; then
+        say "the series is there already: $SERIES_FOLDER"
+        return
+    fi
+    say "fetching the series from $SERIES_URL"
+    # A clone that broke off must not look like a whole one.
+    rm -rf "$SERIES_FOLDER.part"
+    if GIT_TERMINAL_PROMPT=0 git clone --quiet "$SERIES_URL" "$SERIES_FOLDER.part"; then
+        mv "$SERIES_FOLDER.part" "$SERIES_FOLDER"
+    else
+        say "FAILED: is the address right and public, and has the domain a way to it?"
+    fi
+}
+
+fetch_compose() {
+    local plugin="$HOME/.docker/cli-plugins/docker-compose"
+    if [ -e "$plugin" ] || docker compose version >/dev/null 2>&1; then return; fi
+    if ! docker info >/dev/null 2>&1; then
+        say "no Docker here, so no local mode"
+        return
+    fi
+    say "fetching Docker Compose"
+    mkdir -p "$(dirname "$plugin")"
+    if curl --fail --silent --show-error --location --output "$plugin.part" "$COMPOSE_URL"; then
+        chmod +x "$plugin.part"
+        mv "$plugin.part" "$plugin"
+    else
+        say "FAILED: no Docker Compose, so no local mode"
+    fi
+}
+
+make_kernels() {
+    if [ ! -d "$SERIES_FOLDER" ]; then return; fi
+    cd "$SERIES_FOLDER/notebooks" || return
+    say "making the kernels"
+    python -m nbconvert --to markdown --execute --stdout 00-setup.ipynb | grep -E '^ *SDK [23]: '
+}
+
+prepare() {
+    fetch_series
+    fetch_compose
+    make_kernels
+    say "done"
+}
+
+export -f say fetch_series fetch_compose make_kernels prepare
+nohup setsid bash -c prepare >>"$HOME/series-setup.log" 2>&1 </dev/null &
+exit 0

@@ -1,0 +1,148 @@
+"""The lifecycle configuration, run in a simulated space, and the workshop's template."""
+
+import json
+import subprocess
+import time
+
+import pytest
+from cfnlint.decode import cfn_yaml
+from studio_space import ROOT, Space
+
+SCRIPT = ROOT / "studio" / "lifecycle.sh"
+SEATS = [f"{number:02}" for number in range(1, 31)]
+LIMIT = 16384  # of a lifecycle configuration, in base64
+
+
+class Started:
+    """A space that starts with the lifecycle configuration; `docker` is a shell script that stands for it."""
+
+    def __init__(self, folder, docker="exit 1"):
+        self.space = Space(folder, "3.12.0")
+        self.home = self.space.home
+        self.log = self.home / "series-setup.log"
+        program = folder / "image" / "bin" / "docker"
+        program.write_text(f"#!/bin/sh\n{docker}\n")
+        program.chmod(0o755)
+        # The series is in a Git repository, not in the home.
+        self.repository = self.space.series.rename(folder / "repository")
+        for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "The series"]):
+            identity = ["-c", "user.name=series", "-c", "user.email=series@example.com"]
+            subprocess.run(["git", *identity, *command], cwd=self.repository, check=True)
+        self.environment = {**self.space.environment, "SERIES_URL": f"file://{self.repository}"}
+
+    def start(self, **environment):
+        """Start the space: seconds until the script returned, and what the log says when all is done."""
+        begin, before = time.monotonic(), self.lines()
+        subprocess.run(["bash", SCRIPT], env={**self.environment, **environment}, check=True, timeout=30)
+        seconds = time.monotonic() - begin
+        while not any(line.endswith("Z done") for line in self.lines()[len(before) :]):
+            assert time.monotonic() - begin < 180, self.lines()
+            time.sleep(0.2)
+        return seconds, self.lines()[len(before) :]
+
+    def lines(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    plugin = tmp_path_factory.mktemp("compose") / "plugin"
+    plugin.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
+    started = Started(tmp_path_factory.mktemp("space"), docker='test "$1" = info')
+    started.environment["COMPOSE_URL"] = f"file://{plugin}"
+    started.seconds, started.first = started.start()
+    return started
+
+
+def test_it_returns_at_once_and_the_kernels_are_there_when_it_is_done(started):
+    assert started.seconds < 5
+    assert [line for line in started.first if "FAILED" in line] == []
+    text = "\n".join(started.first)
+    assert "SDK 2: made: it has an environment of its own" in text
+    assert "SDK 3: made: it starts the Python of the image" in text
+    assert (started.home / "sagemaker-tensorflow-series/notebooks/01-session-and-role.ipynb").exists()
+    assert started.space.spec("sagemaker-v2")["display_name"] == "Python 3 (SageMaker SDK 2)"
+
+
+def test_it_brings_docker_compose_where_docker_is(started):
+    plugin = started.home / ".docker/cli-plugins/docker-compose"
+    assert "v2" in subprocess.run([plugin], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_next_start_keeps_what_the_learner_did(started):
+    notebook = started.home / "sagemaker-tensorflow-series/notebooks/01-session-and-role.ipynb"
+    edited = notebook.read_text().replace("# 1. Session and role", "# 1. Session and role, and what I learned")
+    notebook.write_text(edited)
+    _, lines = started.start()
+    assert notebook.read_text() == edited
+    assert "SDK 2: was there" in "\n".join(lines) and "SDK 3: was there" in "\n".join(lines)
+
+
+def test_a_wrong_address_is_told_and_lets_the_space_start(tmp_path):
+    started = Started(tmp_path)
+    _, lines = started.start(SERIES_URL=f"file://{tmp_path}/nothing")
+    text = "\n".join(lines)
+    assert "FAILED: is the address right and public" in text and "no Docker here" in text
+    assert not list(started.home.glob("sagemaker-tensorflow-series*"))
+    # Once the address is right, the next start makes up for it.
+    assert "SDK 2: made" in "\n".join(started.start()[1])
+
+
+# --- the template ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def template():
+    return cfn_yaml.load(str(ROOT / "studio" / "workshop.yaml"))
+
+
+def policy(name):
+    return json.loads((ROOT / "notebooks" / "policies" / f"{name}-policy.json").read_text())
+
+
+def test_the_role_is_the_one_of_the_notebooks(template):
+    role = template["Resources"]["ExecutionRole"]["Properties"]
+    assert role["RoleName"] == "SageMakerExecutionRole"
+    assert role["AssumeRolePolicyDocument"] == policy("trust")
+    training, studio = role["Policies"]
+    assert training == {"PolicyName": "training", "PolicyDocument": policy("execution")}
+    assert studio["PolicyName"] == "studio"
+
+
+def test_a_seat_may_use_its_own_space_and_no_other(template):
+    [_, studio] = template["Resources"]["ExecutionRole"]["Properties"]["Policies"]
+    for statement in studio["PolicyDocument"]["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not any("*" in action for action in actions)
+        if {"sagemaker:CreateApp", "sagemaker:DeleteApp", "sagemaker:UpdateSpace"} & set(actions):
+            owner = statement["Condition"]["ArnLike"]["sagemaker:OwnerUserProfileArn"]["Fn::Sub"]
+            assert owner.endswith(":user-profile/${!sagemaker:DomainId}/${!sagemaker:UserProfileName}")
+        if "sagemaker:CreateApp" in actions:
+            allowed = statement["Condition"]["ForAllValues:StringEquals"]["sagemaker:InstanceTypes"]
+            assert allowed == template["Parameters"]["InstanceType"]["AllowedValues"]
+
+
+def test_the_lifecycle_configuration_is_the_script(template):
+    content = template["Resources"]["Lifecycle"]["Properties"]["StudioLifecycleConfigContent"]
+    separator, [first, address, script] = content["Fn::Base64"]["Fn::Join"]
+    assert script == SCRIPT.read_text(), "copy studio/lifecycle.sh into studio/workshop.yaml, indented"
+    assert (separator, first) == ("\n", "#!/bin/bash")
+    whole = separator.join(
+        [first, address["Fn::Sub"].replace("${SeriesUrl}", "https://example.com/" + 200 * "x"), script]
+    )
+    assert len(whole) * 4 / 3 < LIMIT
+    subprocess.run(["bash", "-n"], input=whole, text=True, check=True)
+
+
+def test_docker_thirty_seats_and_nothing_that_outlives_the_stack(template):
+    resources = template["Resources"]
+    domain = resources["Domain"]["Properties"]
+    assert domain["DomainSettings"]["DockerSettings"] == {"EnableDockerAccess": "ENABLED"}
+    assert domain["HomeEfsFileSystemCreation"] == "Disabled"
+    assert template["Parameters"]["Seats"]["Default"].split(",") == SEATS
+    _, collection, seat = resources["Fn::ForEach::Seats"]
+    assert collection == {"Ref": "Seats"}
+    space = seat["Space${Seat}"]["Properties"]["SpaceSettings"]["JupyterLabAppSettings"]["DefaultResourceSpec"]
+    default = domain["DefaultUserSettings"]["JupyterLabAppSettings"]["DefaultResourceSpec"]
+    assert space == default and "Fn::GetAtt" in space["LifecycleConfigArn"]
+    assert not [resource for resource in resources.values() if "DeletionPolicy" in resource]
