@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-v3" / "bin" / "python"
@@ -101,3 +104,18 @@ def test_the_request_that_notebook_08_shows_is_the_one_that_is_sent(run):
 
 def test_the_sdk_sends_no_telemetry(run):
     assert run["sent"] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0[1-8]-*.ipynb")), ids=lambda path: path.stem)
+def test_a_kernel_with_the_other_sdk_stops_a_notebook_in_its_first_code_cell_with_two_lines(path):
+    notebook = nbformat.read(path, as_version=4)
+    needs, has = ("3", "2") if path.name.startswith("08-") else ("2", "3")
+    other = "python3" if needs == "3" else "sagemaker-v3"
+    with pytest.raises(CellExecutionError):
+        NotebookClient(notebook, kernel_name=other).execute()
+    first, second = [cell for cell in notebook.cells if cell.cell_type == "code"][:2]
+    [error] = first.outputs
+    what, remedy = error.traceback
+    assert f"needs version {needs} of the SageMaker Python SDK. This kernel has: {has}." in what
+    assert "Run 00-setup.ipynb" in remedy
+    assert not second.outputs
