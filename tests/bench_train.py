@@ -103,7 +103,8 @@ def main():
         imports = statistics.median(run("-c", "import tensorflow")[0] for _ in range(5))
         their, their_memory = plain(4)
         runs = [ours(folder, ROOT / "data", f"--seed={seed}") for seed in range(1, 6)]
-        many, memory, _ = ours(folder, ROOT / "data", "--epochs=10")
+        _, memory, _ = ours(folder, ROOT / "data", "--epochs=4")
+        many, _, _ = ours(folder, ROOT / "data", "--epochs=10")
         large, large_memory, _ = ours(folder, ten)
         accuracies = [history[0]["test_accuracy"] for history, *_ in runs]
         print(f"{'':52} {'plain':>9} {'train.py':>9} {'ratio':>7}")
