@@ -66,7 +66,9 @@ local: .venv-v3/installed image-if-docker
 # The oldest is the first that installs on Python 3.11; the newest is that of requirements.txt.
 VERSIONS := 2.12.1 2.15.1 2.18.1 2.21.0
 
-matrix: $(VERSIONS:%=matrix-%)  ## train.py's tests on four versions of TensorFlow, Keras 2 and Keras 3
+matrix: $(VERSIONS:%=matrix-%) .venv-v3/installed  ## train.py on four versions of TensorFlow, notebook 00 with real packages
+	@echo "== notebook 00 with packages from PyPI: some minutes"
+	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_setup.py
 
 matrix-%: .matrix/%/installed
 	@echo "== train.py on TensorFlow $*"
@@ -90,7 +92,9 @@ image-if-docker: .venv/installed
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image || echo "== image: not built" >&2; fi
 
 outputs: .venv-v3/installed image-if-docker  ## run every notebook and save its outputs
-	$(SANDBOX) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	@# One by one, because nbconvert would keep the first notebook's kernel for all.
+	for notebook in $(NOTEBOOKS); do $(SANDBOX) jupyter nbconvert --to notebook --execute --inplace \
+	--ExecutePreprocessor.record_timing=False $$notebook || exit 1; done
 	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
 
 clean:  ## remove the environments, the training image and every cache
