@@ -5,6 +5,8 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 PYTHON_V3 := .venv-v3/bin/python
 # It trains on AWS's instances wherever it runs.
 MANAGED_ONLY := notebooks/06-managed-training.ipynb
+# It tells where it runs: tests/matrix_studio.py says what it must tell in Studio.
+TELLS_WHERE := notebooks/00-setup.ipynb
 NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 # Whole files side by side: much of a managed job's time is the SDK's waiting between two looks at its status.
 PARALLEL := -n 3 --dist loadfile
@@ -14,7 +16,7 @@ TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # Both stages in sandbox/Dockerfile carry it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab test lint unit managed local matrix bench image image-if-docker outputs clean
+.PHONY: help lab test lint unit managed local studio matrix bench image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -62,6 +64,13 @@ local: .venv-v3/installed image-if-docker
 	@echo "== notebooks, in local mode"
 	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(filter-out $(MANAGED_ONLY),$(NOTEBOOKS)); \
 	else echo "== The notebooks did NOT run in local mode, for the reason above." >&2; test "$$CI" != true; fi
+
+studio: .venv-v3/installed image-if-docker  ## the notebooks in local mode, as in a Studio space with Docker
+	@echo "== notebooks and tests, in Studio's local mode: some minutes"
+	@if $(PYTHON) -m sandbox.local_mode; then \
+	$(SANDBOX) --studio $(NBVAL) $(filter-out $(MANAGED_ONLY) $(TELLS_WHERE),$(NOTEBOOKS)) && \
+	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_studio.py; \
+	else echo "== The notebooks did NOT run in Studio's local mode, for the reason above." >&2; test "$$CI" != true; fi
 
 # The oldest is the first that installs on Python 3.11; the newest is that of requirements.txt.
 VERSIONS := 2.12.1 2.15.1 2.18.1 2.21.0

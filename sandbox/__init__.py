@@ -16,5 +16,6 @@ logs.py        the job's log, and the metrics in it
 artifacts.py   model.tar.gz, output.tar.gz and checkpoints
 
 local_mode.py  Docker for SageMaker's local mode: is it there, may containers reach S3, what to clean up
+studio.py      a Studio space around the command: its metadata, its home and its network of Docker's
 image.py       building the training image of local mode from Dockerfile
 """

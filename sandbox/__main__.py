@@ -1,4 +1,6 @@
-"""python -m sandbox COMMAND…: run a command inside an AWS account on this machine, and leave nothing behind."""
+"""python -m sandbox [--studio] COMMAND…: run a command inside an AWS account on this machine, and leave nothing behind.
+
+With --studio it runs as in a SageMaker Studio space of that account."""
 
 import ctypes
 import os
@@ -9,8 +11,8 @@ import sys
 
 import psutil
 
-from sandbox import folders, local_mode
-from sandbox.account import Account
+from sandbox import folders, local_mode, studio
+from sandbox.account import REGION, Account
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 libc = ctypes.CDLL(None)
@@ -54,8 +56,10 @@ def stop_leftovers():
 
 def main():
     command = sys.argv[1:]
+    in_studio = command[:1] == ["--studio"]
+    command = command[in_studio:]
     if not command or command[0].startswith("-"):
-        sys.exit("usage: python -m sandbox COMMAND [ARGUMENT ...]")
+        sys.exit("usage: python -m sandbox [--studio] COMMAND [ARGUMENT ...]")
     if shutil.which("openssl") is None:
         sys.exit("sandbox: openssl is missing, which signs the certificates: install it (Debian: openssl)")
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -72,6 +76,9 @@ def main():
         if reason is None:
             environment.setdefault("LOCAL_MODE", "1")
             environment.setdefault("TRAINING_IMAGE", local_mode.IMAGE)
+        if in_studio:
+            launcher, variables = studio.create(folder, account.role, REGION, with_docker=reason is None)
+            command, environment = launcher + command, environment | variables
         sys.stderr.write(BANNER.format(cpus=os.cpu_count()))
         code = run(command, environment)
     finally:

@@ -161,7 +161,8 @@ class Account:
         iam.put_role_policy(
             RoleName=ROLE_NAME, PolicyName="execution-policy", PolicyDocument=EXECUTION_POLICY.read_text()
         )
-        return permissions.assume(role["Arn"], "sandbox", REGION)
+        self.role = role["Arn"]
+        return permissions.assume(self.role, "sandbox", REGION)
 
     def client_environment(self):
         """What leads the AWS clients of a process into this account, whoever they are."""

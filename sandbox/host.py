@@ -37,15 +37,15 @@ def die_with_parent(number):
     call("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
-def unshare():
-    """Enter new namespaces: with root's rights, or as the root of a user namespace of our own."""
-    flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID
+def unshare(flags=CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID, new_user=0, new_group=0):
+    """Enter new namespaces: with root's rights, or in a user namespace of our own, as this user and group of it."""
     user, group = os.getuid(), os.getgid()
     if user == 0:
         with contextlib.suppress(OSError):
             return call("unshare", flags)
     call("unshare", flags | CLONE_NEWUSER)
-    for name, content in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+    ids = ("uid_map", f"{new_user} {user} 1"), ("gid_map", f"{new_group} {group} 1")
+    for name, content in (("setgroups", "deny"), *ids):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(content)
 

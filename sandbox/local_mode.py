@@ -10,12 +10,15 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from sandbox import folders
 
 IMAGE = "tensorflow-training:2.21-cpu"
 NETWORK = "sagemaker-local"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
+METADATA = Path("/opt/ml/metadata")
+NETWORK_LABEL = "sagemaker-sandbox"  # on a network that the sandbox has made, and may remove
 
 
 def docker(*arguments):
@@ -49,6 +52,18 @@ def gateway():
     return config.get("Gateway") or str(ipaddress.ip_network(config["Subnet"])[1])
 
 
+def remove_networks():
+    """Remove the networks that sandboxes have made and that no container is in."""
+    docker("network", "prune", "--force", "--filter", f"label={NETWORK_LABEL}")
+
+
+def run_in_image(folder, program, *arguments):
+    """Run a program of the training image, with its root's rights, in a folder of this machine."""
+    image = os.environ.get("TRAINING_IMAGE", IMAGE)
+    options = ["--volume", f"{folder}:/folder", "--workdir", "/folder", "--entrypoint", program]
+    docker("run", "--rm", *options, image, *arguments)
+
+
 def clean_up(folder):
     """Remove the containers that were started from below `folder`, the SDK's network, and what root wrote there."""
     listing = docker("ps", "--all", "--format", '{{.ID}} {{.Label "' + FOLDER_LABEL + '"}}') or ""
@@ -57,22 +72,13 @@ def clean_up(folder):
         if working_dir.startswith(str(folder)):
             docker("rm", "--force", "--volumes", container)
     docker("network", "rm", NETWORK)  # refused, as it should be, while others use it
+    remove_networks()
+    if (folder / "space").exists() and METADATA.exists():
+        # SDK 2 mounts this folder of a space's into each container, so the engine has made one on the machine.
+        run_in_image(METADATA.parents[1], "rmdir", "--parents", "--ignore-fail-on-non-empty", "ml/metadata")
     folders.remove(folder)
     if folder.exists():  # containers run as root, so their files are root's
-        image = os.environ.get("TRAINING_IMAGE", IMAGE)
-        docker(
-            "run",
-            "--rm",
-            "--volume",
-            f"{folder}:/folder",
-            "--entrypoint",
-            "find",
-            image,
-            "/folder",
-            "-mindepth",
-            "1",
-            "-delete",
-        )
+        run_in_image(folder, "find", ".", "-mindepth", "1", "-delete")
         folders.remove(folder)
 
 

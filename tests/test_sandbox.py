@@ -1,59 +1,15 @@
 """python -m sandbox: what a command finds inside, what stays outside, and that nothing is left behind."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from sandbox import local_mode
 from sandbox.account import is_aws
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Start a command in the sandbox, with a folder of its own for temporary files."""
-
-    started = []
-
-    def start(*command, **environment):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", *command],
-            cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(tmp_path), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.communicate(timeout=60)
-    assert list(tmp_path.iterdir()) == [], "the sandbox left files behind"
-
-
-@pytest.fixture
-def run(start):
-    """Run a Python script in the sandbox -> what it printed."""
-
-    def run(script, **environment):
-        process = start("python", "-c", script, **environment)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-        return out
-
-    return run
 
 
 def wait_for(condition, seconds=120):
@@ -235,13 +191,6 @@ def test_why_local_mode_cannot_run(fake_docker):
     assert local_mode.unfit() is None
 
 
-@pytest.fixture
-def docker():
-    """Docker, fit for local mode; a machine without it skips the test, but CI must have it."""
-    if reason := local_mode.unfit():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-
-
 @pytest.mark.usefixtures("docker")
 def test_local_mode_is_on_where_docker_answers(run):
     script = "import os; print(os.environ['LOCAL_MODE'], os.environ['TRAINING_IMAGE'])"
@@ -265,15 +214,17 @@ Estimator(image_uri=os.environ["TRAINING_IMAGE"], role=sagemaker.get_execution_r
 """
 
 
+def containers(folder):
+    """The images' commands of the containers that were started from below a folder."""
+    listing = local_mode.docker("ps", "--all", "--format", '{{.Label "' + local_mode.FOLDER_LABEL + '"}} {{.Command}}')
+    return [line.split('"')[1] for line in listing.splitlines() if line.startswith(str(folder))]
+
+
 @pytest.mark.usefixtures("docker")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_local_job_leaves_no_container(start, tmp_path, number):
-    def containers():
-        listing = local_mode.docker("ps", "--all", "--format", '{{.Label "' + local_mode.FOLDER_LABEL + '"}}')
-        return [line for line in listing.splitlines() if line.startswith(str(tmp_path))]
-
     process = start("python", "-c", SLOW_JOB)
-    wait_for(containers)
+    wait_for(lambda: containers(tmp_path))
     process.send_signal(number)
     process.communicate(timeout=60)
-    assert containers() == []
+    assert containers(tmp_path) == []

@@ -1,0 +1,105 @@
+"""A SageMaker Studio space around a command: what the SDKs look for in one, and Docker as they find it there.
+
+A space of Studio's is itself a container: a file under /opt/ml/metadata tells what it is, and its role
+(https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-run-and-manage-metadata.html). Where Docker is enabled its
+engine runs outside: it sees of the space's folders the home alone, and containers belong on its network `sagemaker`
+(https://docs.aws.amazon.com/sagemaker/latest/dg/studio-updated-local.html).
+
+Here a private mount namespace gives the command that file, and a folder for temporary files which the engine does not
+see. Its home is a folder of the sandbox's, which the engine sees under the same name.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+from sandbox import host, local_mode
+
+NAME = "sandbox"
+DOMAIN = "d-sandbox"
+NETWORK = "sagemaker"
+ATTEMPTS = 10
+
+
+def metadata(role, region):
+    """What resource-metadata.json holds in a JupyterLab space."""
+    account = role.split(":")[4]
+    app = f"arn:aws:sagemaker:{region}:{account}:app/{DOMAIN}/{NAME}/JupyterLab/default"
+    return {
+        "AppType": "JupyterLab",
+        "DomainId": DOMAIN,
+        "SpaceName": NAME,
+        "ExecutionRoleArn": role,
+        "ResourceArn": app,
+        "ResourceName": "default",
+        "AppImageVersion": "",
+        "ResourceArnCaseSensitive": app,
+        "IpAddressType": "ipv4",
+    }
+
+
+def join_network(folder):
+    """Provide the network, and keep a container in it that does nothing: the engine does not remove a network that is
+    in use, so it stays for as long as one space needs it, whichever has made it."""
+    image = os.environ.get("TRAINING_IMAGE", local_mode.IMAGE)
+    options = ["--detach", "--rm", "--network", NETWORK, "--label", f"{local_mode.FOLDER_LABEL}={folder}"]
+    for _ in range(ATTEMPTS):
+        local_mode.docker("network", "create", "--label", local_mode.NETWORK_LABEL, NETWORK)  # fails where it is there
+        if local_mode.docker("run", *options, "--entrypoint", "sleep", image, "infinity"):
+            return
+        # Between the two another space has removed the network, or made a second one of the same name.
+        local_mode.remove_networks()
+        time.sleep(random.random())
+    sys.exit(f"sandbox: Docker does not provide the network {NETWORK}")
+
+
+def create(folder, role, region, with_docker):
+    """Make a space in the sandbox's folder -> what comes before its command, and variables for its environment."""
+    home, temporary = folder / "home", folder / "temporary"
+    opt_ml, aside = folder / "space" / "opt-ml", folder / "space" / "aside"
+    for path in (home, temporary, opt_ml / "metadata", aside, folder / "space" / "temporary"):
+        path.mkdir(parents=True)
+    (opt_ml / "metadata" / "resource-metadata.json").write_text(json.dumps(metadata(role, region)))
+    if with_docker:
+        join_network(folder)
+    own = Path.home()
+    variables = {
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "SAGEMAKER_APP_TYPE": "JupyterLab",
+        "SAGEMAKER_SPACE_NAME": NAME,
+        # The way to the engine, and what programs would else compute or download again.
+        "DOCKER_CONFIG": os.environ.get("DOCKER_CONFIG", str(own / ".docker")),
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(own / ".cache")),
+    }
+    return [sys.executable, "-m", "sandbox.studio", str(folder)], variables
+
+
+def enter(folder):
+    """Give this process, and those that it will start, the folders of the space."""
+    host.unshare(host.CLONE_NEWNS, os.getuid(), os.getgid())
+    host.mount("none", "/", host.MS_REC | host.MS_PRIVATE)
+    host.make_folder("/opt/ml", f"{folder}/space/aside")
+    host.mount(f"{folder}/space/opt-ml", "/opt/ml", host.MS_BIND)
+    host.mount(f"{folder}/space/temporary", f"{folder}/temporary", host.MS_BIND)
+
+
+def main():
+    folder, *command = sys.argv[1:]
+    try:
+        enter(folder)
+    except OSError as error:
+        sys.exit(f"sandbox: no Studio space, because this kernel allows no mount namespace: {error}")
+    host.die_with_parent(host.signal.SIGTERM)  # which the new namespace has made it forget
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"sandbox: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        sys.exit(127)
+
+
+if __name__ == "__main__":  # python -m sandbox.studio FOLDER COMMAND…
+    main()
