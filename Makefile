@@ -21,7 +21,7 @@ LABEL := sagemaker-tensorflow-series
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-.PRECIOUS: .matrix/%/installed
+.PRECIOUS: .matrix/%/installed .matrix/studio-%/installed
 
 .venv/installed: requirements.txt tests/requirements.txt
 	@echo "== .venv: installing tests/requirements.txt"
@@ -69,24 +69,48 @@ studio: .venv-v3/installed image-if-docker  ## the notebooks in local mode, as i
 	@echo "== notebooks and tests, in Studio's local mode: some minutes"
 	@if $(PYTHON) -m sandbox.local_mode; then \
 	$(SANDBOX) --studio $(NBVAL) $(filter-out $(MANAGED_ONLY) $(TELLS_WHERE),$(NOTEBOOKS)) && \
-	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_studio.py; \
+	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_studio.py && \
+	$(TESTED_ON) "Local mode as in Studio" $(PYTHON) "notebooks 01 to 05, 07 and 08, in containers"; \
 	else echo "== The notebooks did NOT run in Studio's local mode, for the reason above." >&2; test "$$CI" != true; fi
 
 # The oldest is the first that installs on Python 3.11; the newest is that of requirements.txt.
 VERSIONS := 2.12.1 2.15.1 2.18.1 2.21.0
+# Studio's images: those with SDK 2 run its notebooks, those with SDK 3 notebook 08; all but 00, which looks at the machine.
+SDK_2_IMAGES := studio-2.9 studio-3.9
+SDK_3_IMAGES := studio-4.4
+TESTED_ON := $(PYTHON) tests/tested_on.py
 
-matrix: $(VERSIONS:%=matrix-%) .venv-v3/installed  ## train.py on four versions of TensorFlow, notebook 00 with real packages
+matrix: $(VERSIONS:%=matrix-%) $(SDK_2_IMAGES:%=matrix-%) $(SDK_3_IMAGES:%=matrix-%) .venv-v3/installed  ## train.py on four versions of TensorFlow, the notebooks on Studio's packages
 	@echo "== notebook 00 with packages from PyPI: some minutes"
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_setup.py
 
-matrix-%: .matrix/%/installed
+matrix-%: .matrix/%/installed .venv/installed
 	@echo "== train.py on TensorFlow $*"
 	.matrix/$*/bin/python -m pytest -p no:cacheprovider -q tests/test_train.py
+	$(TESTED_ON) "TensorFlow $*" .matrix/$*/bin/python "the tests of \`train.py\`"
+
+$(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
+$(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 08, as managed jobs
+$(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/08-model-trainer.ipynb
+$(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 08, as managed jobs
+matrix-studio-%: .matrix/studio-%/installed .venv-v3/installed
+	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
+	JUPYTER_PATH=$(CURDIR)/.matrix/studio-$*/kernels/share/jupyter LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
+	$(TESTED_ON) "SageMaker Distribution $*" .matrix/studio-$*/bin/python "$(WHAT)"
 
 .matrix/%/installed: Makefile
 	@echo "== .matrix/$*: installing TensorFlow $*"
 	@$(SYSTEM_PYTHON) -m venv .matrix/$*
 	@.matrix/$*/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest>=9,<10' 'setuptools<81'
+	@touch $@
+
+# Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as notebook 00 makes it.
+.matrix/studio-%/installed: tests/images/studio-%.txt
+	@echo "== .matrix/studio-$*: installing the packages of SageMaker Distribution $*"
+	@$(SYSTEM_PYTHON) -m venv .matrix/studio-$*
+	@.matrix/studio-$*/bin/python -m pip install --quiet --requirement $<
+	@.matrix/studio-$*/bin/python -m ipykernel install --prefix .matrix/studio-$*/kernels \
+	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@
 
 bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script

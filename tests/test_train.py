@@ -1,7 +1,7 @@
 """code/train.py: what it reads, what it leaves behind, and the one line it prints where the input is wrong."""
 
 import gzip
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -18,10 +18,8 @@ SCRIPT = Path(__file__).parents[1] / "code" / "train.py"
 
 @pytest.fixture(scope="session")
 def module():
-    spec = importlib.util.spec_from_file_location("train", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(SCRIPT.parent))  # as `python train.py` does, for the files beside it
+    return importlib.import_module("train")
 
 
 @pytest.fixture(autouse=True)
@@ -209,8 +207,8 @@ def test_hosts_share_the_images(epoch):
 
 
 def test_files_that_sagemaker_shared_out_are_not_shared_again(module, monkeypatch):
-    monkeypatch.setattr(module, "HOSTS", ["algo-1", "algo-2"])
-    monkeypatch.setattr(module, "HOST", 1)
+    monkeypatch.setattr("cluster.HOSTS", ["algo-1", "algo-2"])
+    monkeypatch.setattr("cluster.HOST", 1)
     assert module.share_of("training") == (2, 1)
     config = {"training": {"S3DistributionType": "ShardedByS3Key"}, "testing": {"TrainingInputMode": "File"}}
     monkeypatch.setenv("SM_INPUT_DATA_CONFIG", json.dumps(config))
@@ -343,12 +341,12 @@ def test_batch_larger_than_the_data_and_data_of_one_image(run, tmp_path):
     assert "1 images to train on, 1 to test with" in run(training=one, testing=one)
 
 
-def test_missing_channel(module, monkeypatch, capsys):
+def test_missing_channel(module, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.setenv("SM_CHANNELS", '["test","train"]')
-    monkeypatch.chdir("/tmp")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
-        module.find_files("training", None, "train")
+        module.main()
     line = capsys.readouterr().err
     assert "'training'" in line and "SM_CHANNEL_TRAINING" in line and '["test","train"]' in line
 

@@ -1,0 +1,44 @@
+"""python tests/tested_on.py WHERE PYTHON WHAT: write one row of the README's table of what the series was tested on.
+
+`make matrix` and `make studio` call it after a run that passed. The versions are those that the Python at PYTHON has.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- tested-on -->\n", "<!-- /tested-on -->\n"
+ASK = """
+import importlib.metadata, sys
+def version(*names):
+    for name in names:
+        for package in importlib.metadata.distributions(name=name):
+            return package.version
+    return "–"
+boto3 = ".".join(version("boto3").split(".")[:2])
+print(version("sagemaker"), boto3, version("tensorflow", "tensorflow-cpu"), "%d.%d" % sys.version_info[:2])
+"""
+
+
+def versions(python):
+    """Of the SDK, boto3, TensorFlow and Python itself; a dash where a package is not there."""
+    return subprocess.check_output([python, "-X", "utf8", "-c", ASK], text=True, encoding="utf-8").split()
+
+
+def with_row(text, cells):
+    """The README's text with this row in the table, in the place of an older one with the same first cell."""
+    before, table, after = text.partition(BEGIN)[0], text.partition(BEGIN)[2].partition(END)[0], text.partition(END)[2]
+    row, start = f"| {' | '.join(cells)} |", f"| {cells[0]} |"
+    rows = [row if old.startswith(start) else old for old in table.splitlines()]
+    return before + BEGIN + "\n".join(rows if row in rows else [*rows, row]) + "\n" + END + after
+
+
+def main():
+    where, python, what = sys.argv[1:]
+    text = README.read_text(encoding="utf-8")
+    README.write_text(with_row(text, [where, *versions(python), what]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
