@@ -137,7 +137,7 @@ def test_command_that_is_not_there(start):
 def test_usage(start):
     process = start()
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and "python -m sandbox COMMAND" in err
+    assert process.returncode == 1 and "python -m sandbox [--studio] COMMAND" in err
 
 
 def test_orphans_end_with_the_command(run):
