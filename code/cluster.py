@@ -1,6 +1,7 @@
 """The hosts of the job, from SM_HOSTS and SM_CURRENT_HOST: how they train one model, and which one writes."""
 
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -8,10 +9,11 @@ import socket
 import tempfile
 
 import tensorflow as tf
+from job import fail
 
 HOSTS = json.loads(os.environ.get("SM_HOSTS", '["localhost"]'))
 HOST = HOSTS.index(os.environ.get("SM_CURRENT_HOST", HOSTS[0]))  # 0 is the first
-WORKERS = [f"{host}:{2222 + number}" for number, host in enumerate(HOSTS)]
+WORKERS = [f"{host}:{12222 + number}" for number, host in enumerate(HOSTS)]
 
 
 def make_strategy():
@@ -34,22 +36,38 @@ def share_of(channel):
     return (1, 0) if sharded else (len(HOSTS), HOST)
 
 
-def distribute(strategy, make_dataset):
+def distribute(strategy, dataset):
     """A dataset of this host's -> an iterator; of each of its batches every GPU gets a part."""
     early = not hasattr(strategy, "distribute_datasets_from_function")
     method = getattr(strategy, ("experimental_" if early else "") + "distribute_datasets_from_function")
-    return iter(method(lambda context: make_dataset()))
+    return iter(method(lambda context: dataset))
 
 
-def silent_hosts():
-    """The names of the hosts that no longer answer."""
-    silent = []
-    for host, worker in zip(HOSTS, WORKERS) if len(HOSTS) > 1 else ():
-        try:
-            socket.create_connection(worker.split(":"), timeout=5).close()
-        except OSError:
-            silent.append(host)
-    return silent
+def mean_of_hosts(strategy, value):
+    """The mean of a number of which every host has its own: the same on all of them."""
+
+    @tf.function
+    def mean():
+        return strategy.reduce("MEAN", strategy.run(lambda: tf.constant(float(value))), axis=None)
+
+    return float(mean())
+
+
+@contextlib.contextmanager
+def naming_silent_hosts():
+    """Fail with the names of the hosts that no longer answer, if that is what ends the training."""
+    try:
+        yield
+    except tf.errors.OpError:
+        silent = []
+        for host, worker in zip(HOSTS, WORKERS) if len(HOSTS) > 1 else ():
+            try:
+                socket.create_connection(worker.split(":"), timeout=5).close()
+            except OSError:
+                silent.append(host)
+        if silent:
+            fail(f"host {', '.join(silent)} no longer answers, and the others cannot go on without it")
+        raise
 
 
 def first_host_s(folder):

@@ -1,0 +1,41 @@
+"""Checkpoints: how a job that was stopped goes on where it was, and ends where it would have ended."""
+
+import json
+import signal
+
+import tensorflow as tf
+from cluster import first_host_s
+from job import fail
+
+
+def resume(folder, now, **objects):
+    """Give the objects, a model and its optimizer, the values in the folder's latest checkpoint.
+
+    `now` is a dict that says how far the training has come. -> `now` as that checkpoint has it, and the
+    function save(now). Without a folder (None) nothing is read, and save does nothing."""
+    if folder is None:
+        return now, lambda now: None
+    state = tf.Variable(json.dumps(now))
+    checkpoint = tf.train.Checkpoint(state=state, **objects)
+    manager = tf.train.CheckpointManager(checkpoint, first_host_s(folder), max_to_keep=2)
+    latest = tf.train.latest_checkpoint(folder)
+    if latest:
+        try:
+            checkpoint.restore(latest).assert_existing_objects_matched()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            fail(f"--checkpoint-dir {folder} holds no checkpoint of this training: {error}")
+        now = json.loads(state.numpy())
+        print(f"resumes in epoch {now['epoch']} after {now['step']} steps", flush=True)
+
+    def save(now):
+        state.assign(json.dumps(now))
+        manager.save()
+
+    return now, save
+
+
+def stop_signal():
+    """SageMaker sends SIGTERM two minutes before it ends a job -> a list, empty until then."""
+    received = []
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    return received
