@@ -3,6 +3,7 @@
 python -m pytest tests/matrix_studio.py
 """
 
+import html
 import json
 import re
 import signal
@@ -97,7 +98,8 @@ def test_notebook_00_says_what_runs_in_a_space(start):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     cells = json.loads(out)["cells"]
-    tables = "".join("".join(o["data"]["text/html"]) for c in cells for o in c.get("outputs", []) if "data" in o)
+    outputs = ["".join(o["data"]["text/html"]) for c in cells for o in c.get("outputs", []) if "data" in o]
+    tables = html.unescape("".join(outputs))
     rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>.*?</tr>", tables)]
     found = {row[0]: row[1:] for row in rows if row}
     assert found["place"] == [f"the Studio space {studio.NAME}"]
