@@ -216,9 +216,9 @@ def test_files_that_sagemaker_shared_out_are_not_shared_again(module, monkeypatc
     assert module.share_of("testing") == (2, 1)
 
 
-def start(folder, training, testing, *options, **environment):
+def start(folder, training, testing, *options, script=SCRIPT, **environment):
     """train.py in a process of its own, with `folder` for all that it writes."""
-    command = [sys.executable, SCRIPT, "--training", training, "--testing", testing, *options]
+    command = [sys.executable, script, "--training", training, "--testing", testing, *options]
     places = {"SM_MODEL_DIR": folder / "model", "SM_OUTPUT_DATA_DIR": folder / "output", "SM_OUTPUT_DIR": folder}
     folder.mkdir(exist_ok=True)
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}, **environment}
@@ -324,6 +324,38 @@ def test_a_host_that_dies_ends_the_job_and_is_named(tmp_path, data):
     assert first.returncode == 1
     assert err.splitlines()[-1] == (tmp_path / HOSTS[0] / "failure").read_text()
     assert "host 127.0.0.1 no longer answers" in err.splitlines()[-1]
+
+
+# TensorFlow can treat one CPU as two, and train on both as on two GPUs.
+ON_TWO_PROCESSORS = """
+import sys
+import tensorflow as tf
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+mirrored = tf.distribute.MirroredStrategy
+tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
+sys.path[0] = FOLDER
+import train
+stream = train.stream
+def spy(files, size, *args, **options):
+    print("batches of", size)
+    return stream(files, size, *args, **options)
+train.stream = spy
+train.main()
+"""
+
+
+def test_two_processors_of_a_host_share_the_batch_and_learn_what_one_learns(tmp_path, data):
+    write_pair(data, "train", 2700, "-more")
+    script = tmp_path / "on_two_processors.py"
+    script.write_text(ON_TWO_PROCESSORS.replace("FOLDER", repr(str(SCRIPT.parent))))
+    finish(start(tmp_path / "one", data, data, "--batch-size=100"))
+    out = finish(start(tmp_path / "two", data, data, "--batch-size=100", script=script, SM_NUM_GPUS="2"))
+    assert out.count("batches of 50") == 2, out  # to train on, and to test with
+    [one], [two] = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    assert two["loss"] == pytest.approx(one["loss"], rel=0.1) and two["loss"] != one["loss"]
+    assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=0.02)
+    assert (tmp_path / "two" / "model" / "1").exists()
 
 
 def test_mixed_precision(tmp_path, data):
