@@ -4,15 +4,16 @@ import json
 import signal
 
 import tensorflow as tf
-from cluster import first_host_s
+from cluster import first_host_s, mean_of_hosts
 from job import fail
 
 
-def resume(folder, now, **objects):
+def resume(folder, strategy, now, **objects):
     """Give the objects, a model and its optimizer, the values in the folder's latest checkpoint.
 
-    `now` is a dict that says how far the training has come. -> `now` as that checkpoint has it, and the
-    function save(now). Without a folder (None) nothing is read, and save does nothing."""
+    `strategy` is the one they were made with, `now` a dict that says how far the training has come.
+    -> `now` as that checkpoint has it, and the function save(now). Without a folder (None) nothing is
+    read, and save does nothing."""
     if folder is None:
         return now, lambda now: None
     state = tf.Variable(json.dumps(now))
@@ -21,7 +22,8 @@ def resume(folder, now, **objects):
     latest = tf.train.latest_checkpoint(folder)
     if latest:
         try:
-            checkpoint.restore(latest).assert_existing_objects_matched()
+            with strategy.scope():  # early versions make the optimizer's variables now
+                checkpoint.restore(latest).assert_existing_objects_matched()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             fail(f"--checkpoint-dir {folder} holds no checkpoint of this training: {error}")
         now = json.loads(state.numpy())
@@ -30,6 +32,7 @@ def resume(folder, now, **objects):
     def save(now):
         state.assign(json.dumps(now))
         manager.save()
+        mean_of_hosts(strategy, 0)  # so that no host ends while another one is writing
 
     return now, save
 

@@ -7,20 +7,26 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
+import time
 
 import tensorflow as tf
 from job import fail
 
 HOSTS = json.loads(os.environ.get("SM_HOSTS", '["localhost"]'))
 HOST = HOSTS.index(os.environ.get("SM_CURRENT_HOST", HOSTS[0]))  # 0 is the first
-WORKERS = [f"{host}:{12222 + number}" for number, host in enumerate(HOSTS)]
+PORT, DOOR = 12222, 12122  # of the first host, for TensorFlow and to meet; each other host has the next one
+PATIENCE = 600  # seconds in which all hosts must have come
+train_together = threading.Event()
 
 
 def make_strategy():
     """How the training is spread. On one host with one processor: TensorFlow's default, not at all."""
     if len(HOSTS) > 1:
+        meet()
+        workers = [f"{host}:{PORT + number}" for number, host in enumerate(HOSTS)]
         task = {"type": "worker", "index": HOST}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": WORKERS}, "task": task})
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
         early = not hasattr(tf.distribute, "MultiWorkerMirroredStrategy")
         return (tf.distribute.experimental if early else tf.distribute).MultiWorkerMirroredStrategy()
     if int(os.environ.get("SM_NUM_GPUS", 0)) > 1:
@@ -37,37 +43,87 @@ def share_of(channel):
 
 
 def distribute(strategy, dataset):
-    """A dataset of this host's -> an iterator; of each of its batches every GPU gets a part."""
+    """A dataset of this host's -> an iterator over its batches, for each processor of the host in turn."""
+    if strategy.num_replicas_in_sync == len(HOSTS):
+        return iter(dataset)
     early = not hasattr(strategy, "distribute_datasets_from_function")
     method = getattr(strategy, ("experimental_" if early else "") + "distribute_datasets_from_function")
     return iter(method(lambda context: dataset))
 
 
 def mean_of_hosts(strategy, value):
-    """The mean of a number of which every host has its own: the same on all of them."""
+    """The mean of a number of which every host has its own: the same on all of them, once all have it."""
+    if len(HOSTS) == 1:
+        return float(value)
 
     @tf.function
     def mean():
         return strategy.reduce("MEAN", strategy.run(lambda: tf.constant(float(value))), axis=None)
 
-    return float(mean())
+    result = float(mean())
+    train_together.set()
+    return result
+
+
+def silent(hosts, port):
+    """Those of the hosts that accept no connection on the port."""
+    result = []
+    for host in hosts:
+        try:
+            socket.create_connection((host, port + HOSTS.index(host)), timeout=5).close()
+        except OSError:
+            result.append(host)
+    return result
+
+
+def fail_without(hosts):
+    fail(f"host {', '.join(hosts)} does not answer, and the others cannot go on without it")
+
+
+def meet():
+    """Wait until every host is here, which TensorFlow would do without end."""
+    began, missing, door = time.time(), HOSTS, socket.socket()
+    atexit.register(door.close)  # until then it is open, for the hosts that come later
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind(("", DOOR + HOST))
+    except OSError as error:
+        fail(f"port {DOOR + HOST} is not free, maybe for another job with several hosts on this machine: {error}")
+    door.listen()
+    while missing:
+        missing = silent(missing, DOOR)
+        if missing and time.time() - began > PATIENCE:
+            fail_without(missing)
+        time.sleep(0.5 if missing else 0)
+
+
+def watch(done):
+    """End the script where a host is gone. TensorFlow does so itself, but before version 2.4 it waits."""
+    train_together.wait()
+    while not done.wait(timeout=10):
+        gone = silent(HOSTS, PORT)
+        if gone:
+            try:
+                fail_without(gone)
+            finally:
+                os._exit(1)  # sys.exit() would end this thread only
 
 
 @contextlib.contextmanager
 def naming_silent_hosts():
-    """Fail with the names of the hosts that no longer answer, if that is what ends the training."""
+    """Fail with the names of the hosts that do not answer, if that is what ends the training or lets it wait."""
+    done = threading.Event()
+    if len(HOSTS) > 1:
+        threading.Thread(target=watch, args=[done], daemon=True).start()
     try:
         yield
     except tf.errors.OpError:
-        silent = []
-        for host, worker in zip(HOSTS, WORKERS) if len(HOSTS) > 1 else ():
-            try:
-                socket.create_connection(worker.split(":"), timeout=5).close()
-            except OSError:
-                silent.append(host)
-        if silent:
-            fail(f"host {', '.join(silent)} no longer answers, and the others cannot go on without it")
+        gone = silent(HOSTS, PORT)
+        if gone:
+            fail_without(gone)
         raise
+    finally:
+        done.set()
 
 
 def first_host_s(folder):

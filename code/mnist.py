@@ -4,13 +4,14 @@ Their format: http://yann.lecun.com/exdb/mnist. Any number of them, gzipped or n
 ValueError, with one line that names the file.
 """
 
+import functools
 import glob
 import gzip
+import operator
 import os
 import struct
 import zlib
 
-import numpy as np
 import tensorflow as tf
 
 
@@ -29,7 +30,7 @@ def check_idx(path, dimensions):
     if len(header) < start or header[:4] != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", header[4:])
-    expected = np.prod(shape, dtype=object)  # Python's integers: a corrupt header must not overflow
+    expected = functools.reduce(operator.mul, shape, 1)
     if size != expected:
         raise ValueError(f"{path} is corrupt or truncated: {size} bytes of data instead of {expected}")
     if dimensions == 3 and shape[1:] != (28, 28):

@@ -92,10 +92,10 @@ def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
     assert metrics[-1]["loss"] < metrics[0]["loss"] / 4
     assert f"test_accuracy={metrics[-1]['test_accuracy']:.4f}" in out.splitlines()[-1]
 
-    predict = module.tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
+    model = module.tf.saved_model.load(str(tmp_path / "model" / "1"))  # early versions need it as long as its signature
     pairs, count = module.find_files("testing", str(tmp_path / "data"), "t10k")
     images, labels = (array.numpy() for array in next(iter(module.stream(pairs, count))))
-    probabilities = predict(images=module.tf.constant(images))["probabilities"].numpy()
+    probabilities = model.signatures["serving_default"](images=module.tf.constant(images))["probabilities"].numpy()
     assert probabilities.shape == (50, 10)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
     assert np.mean(probabilities.argmax(1) == labels) == pytest.approx(metrics[-1]["test_accuracy"])
@@ -216,6 +216,18 @@ def test_files_that_sagemaker_shared_out_are_not_shared_again(module, monkeypatc
     assert module.share_of("testing") == (2, 1)
 
 
+processes = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    yield
+    while processes:
+        process = processes.pop()
+        process.kill()
+        process.communicate()
+
+
 def start(folder, training, testing, *options, script=SCRIPT, **environment):
     """train.py in a process of its own, with `folder` for all that it writes."""
     command = [sys.executable, script, "--training", training, "--testing", testing, *options]
@@ -223,7 +235,9 @@ def start(folder, training, testing, *options, script=SCRIPT, **environment):
     folder.mkdir(exist_ok=True)
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}, **environment}
     pipe = subprocess.PIPE
-    return subprocess.Popen([*map(str, command)], env=environment, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen([*map(str, command)], env=environment, stdout=pipe, stderr=pipe, text=True)
+    processes.append(process)
+    return process
 
 
 def finish(process):
@@ -269,7 +283,7 @@ def start_hosts(tmp_path, channels, *options, **environment):
     environment["SM_HOSTS"] = json.dumps(HOSTS)
     return [
         start(tmp_path / host, *channel, *options, SM_CURRENT_HOST=host, **environment)
-        for host, channel in zip(HOSTS, channels, strict=True)
+        for host, channel in zip(HOSTS, channels)
     ]
 
 
@@ -278,7 +292,7 @@ def test_two_hosts_at_half_the_batch_learn_what_one_learns(tmp_path, data):
     finish(start(tmp_path / "one", data, data, "--epochs=3", "--batch-size=100"))
     outs = [finish(host) for host in start_hosts(tmp_path, [(data, data)] * 2, "--epochs=3", "--batch-size=50")]
     assert ["epoch=3" in out for out in outs] == [True, False]
-    for host, out in zip(HOSTS, outs, strict=True):
+    for host, out in zip(HOSTS, outs):
         assert f"host {host} of localhost, 127.0.0.1 trains on 1650 images" in out
     assert [(tmp_path / host / "model" / "1").exists() for host in HOSTS] == [True, False]
     one, two = metrics(tmp_path / "one")[-1], metrics(tmp_path / HOSTS[0])[-1]
@@ -323,7 +337,25 @@ def test_a_host_that_dies_ends_the_job_and_is_named(tmp_path, data):
     _, err = first.communicate(timeout=60)
     assert first.returncode == 1
     assert err.splitlines()[-1] == (tmp_path / HOSTS[0] / "failure").read_text()
-    assert "host 127.0.0.1 no longer answers" in err.splitlines()[-1]
+    assert "host 127.0.0.1 does not answer" in err.splitlines()[-1]
+
+
+IMPATIENT = """
+import sys
+sys.path[0] = FOLDER
+import cluster, train
+cluster.PATIENCE = 3
+train.main()
+"""
+
+
+def test_a_host_that_never_comes_ends_the_job_and_is_named(tmp_path, data):
+    script = tmp_path / "impatient.py"
+    script.write_text(IMPATIENT.replace("FOLDER", repr(str(SCRIPT.parent))))
+    hosts = {"SM_HOSTS": json.dumps(HOSTS), "SM_CURRENT_HOST": HOSTS[0]}
+    _, err = start(tmp_path / "first", data, data, script=script, **hosts).communicate(timeout=60)
+    assert "train.py: error: host 127.0.0.1 does not answer" in err
+    assert "host 127.0.0.1 does not answer" in (tmp_path / "first" / "failure").read_text()
 
 
 # TensorFlow can treat one CPU as two, and train on both as on two GPUs.
