@@ -21,8 +21,6 @@ LABEL := sagemaker-tensorflow-series
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-.PRECIOUS: .matrix/%/installed .matrix/studio-%/installed
-
 .venv/installed: requirements.txt tests/requirements.txt
 	@echo "== .venv: installing tests/requirements.txt"
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
@@ -43,9 +41,9 @@ lab: .venv-v3/installed image-if-docker  ## open JupyterLab inside the sandbox, 
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
 test: lint image-if-docker  ## lint, unit tests, and every notebook against its committed outputs
-	@$(MAKE) --no-print-directory unit
-	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
-	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local
+	@echo "== unit tests and then notebooks as managed jobs, beside them notebooks in local mode: some minutes"
+	@# The order matters: two of them run at a time, and the hosts of unit and managed would meet on the same ports.
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 unit local managed
 
 lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form, cfn-lint on the workshop's template
 	$(RUFF) check --config tests/ruff.toml .
@@ -73,43 +71,51 @@ studio: .venv-v3/installed image-if-docker  ## the notebooks in local mode, as i
 	$(TESTED_ON) "Local mode as in Studio" $(PYTHON) "notebooks 01 to 05, 07 and 08, in containers"; \
 	else echo "== The notebooks did NOT run in Studio's local mode, for the reason above." >&2; test "$$CI" != true; fi
 
-# The oldest is the first that installs on Python 3.11; the newest is that of requirements.txt.
-VERSIONS := 2.12.1 2.15.1 2.18.1 2.21.0
+# The oldest is the seed's, the newest that of requirements.txt.
+VERSIONS := 2.3.1 2.12.1 2.15.1 2.18.1 2.21.0
 # Studio's images: those with SDK 2 run its notebooks, those with SDK 3 notebook 08; all but 00, which looks at the machine.
 SDK_2_IMAGES := studio-2.9 studio-3.9
 SDK_3_IMAGES := studio-4.4
 TESTED_ON := $(PYTHON) tests/tested_on.py
+# Where the environments are: a folder outside of a clone keeps them for the next one.
+MATRIX ?= $(CURDIR)/.matrix
+# TensorFlow 2.3.1 installs on Python 3.8 at most; AWS's image of it has 3.7.
+PYTHON_3_7 ?= $(lastword python3.7 $(wildcard $(HOME)/.pyenv/versions/3.7.*/bin/python))
 
-matrix: $(VERSIONS:%=matrix-%) $(SDK_2_IMAGES:%=matrix-%) $(SDK_3_IMAGES:%=matrix-%) .venv-v3/installed  ## train.py on four versions of TensorFlow, the notebooks on Studio's packages
+matrix: $(VERSIONS:%=matrix-%) $(SDK_2_IMAGES:%=matrix-%) $(SDK_3_IMAGES:%=matrix-%) .venv-v3/installed  ## train.py on five versions of TensorFlow, the notebooks on Studio's packages
 	@echo "== notebook 00 with packages from PyPI: some minutes"
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_setup.py
 
-matrix-%: .matrix/%/installed .venv/installed
+matrix-%: $(MATRIX)/%/installed .venv/installed
 	@echo "== train.py on TensorFlow $*"
-	.matrix/$*/bin/python -m pytest -p no:cacheprovider -q tests/test_train.py
-	$(TESTED_ON) "TensorFlow $*" .matrix/$*/bin/python "the tests of \`train.py\`"
+	@# Without tests/conftest.py, which is about the sandbox and needs a newer Python.
+	$(MATRIX)/$*/bin/python -m pytest -p no:cacheprovider --noconftest -q tests/test_train.py
+	$(TESTED_ON) "TensorFlow $*" $(MATRIX)/$*/bin/python "the tests of \`train.py\`"
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 08, as managed jobs
 $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/08-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 08, as managed jobs
-matrix-studio-%: .matrix/studio-%/installed .venv-v3/installed
+matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
-	JUPYTER_PATH=$(CURDIR)/.matrix/studio-$*/kernels/share/jupyter LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
-	$(TESTED_ON) "SageMaker Distribution $*" .matrix/studio-$*/bin/python "$(WHAT)"
+	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
+	$(TESTED_ON) "SageMaker Distribution $*" $(MATRIX)/studio-$*/bin/python "$(WHAT)"
 
-.matrix/%/installed: Makefile
-	@echo "== .matrix/$*: installing TensorFlow $*"
-	@$(SYSTEM_PYTHON) -m venv .matrix/$*
-	@.matrix/$*/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest>=9,<10' 'setuptools<81'
+.PRECIOUS: $(MATRIX)/%/installed $(MATRIX)/studio-%/installed
+$(MATRIX)/2.3.1/installed: SYSTEM_PYTHON = $(PYTHON_3_7)
+$(MATRIX)/%/installed: Makefile
+	@echo "== $(@D): installing TensorFlow $*"
+	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, install Python 3.7 (pyenv install 3.7), \
+	or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
+	@$(@D)/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81'
 	@touch $@
 
 # Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as notebook 00 makes it.
-.matrix/studio-%/installed: tests/images/studio-%.txt
-	@echo "== .matrix/studio-$*: installing the packages of SageMaker Distribution $*"
-	@$(SYSTEM_PYTHON) -m venv .matrix/studio-$*
-	@.matrix/studio-$*/bin/python -m pip install --quiet --requirement $<
-	@.matrix/studio-$*/bin/python -m ipykernel install --prefix .matrix/studio-$*/kernels \
+$(MATRIX)/studio-%/installed: tests/images/studio-%.txt
+	@echo "== $(@D): installing the packages of SageMaker Distribution $*"
+	@$(SYSTEM_PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --requirement $<
+	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
 	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@
 
@@ -131,6 +137,6 @@ outputs: .venv-v3/installed image-if-docker  ## run every notebook and save its 
 	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
 
 clean:  ## remove the environments, the training image and every cache
-	rm -rf .matrix .venv .venv-v3 .pytest_cache .ruff_cache
+	rm -rf $(MATRIX) .venv .venv-v3 .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

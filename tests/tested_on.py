@@ -3,27 +3,25 @@
 `make matrix` and `make studio` call it after a run that passed. The versions are those that the Python at PYTHON has.
 """
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- tested-on -->\n", "<!-- /tested-on -->\n"
-ASK = """
-import importlib.metadata, sys
-def version(*names):
-    for name in names:
-        for package in importlib.metadata.distributions(name=name):
-            return package.version
-    return "–"
-boto3 = ".".join(version("boto3").split(".")[:2])
-print(version("sagemaker"), boto3, version("tensorflow", "tensorflow-cpu"), "%d.%d" % sys.version_info[:2])
-"""
 
 
 def versions(python):
     """Of the SDK, boto3, TensorFlow and Python itself; a dash where a package is not there."""
-    return subprocess.check_output([python, "-X", "utf8", "-c", ASK], text=True, encoding="utf-8").split()
+    pip = [python, "-X", "utf8", "-m", "pip"]
+    listed = subprocess.check_output([*pip, "list", "--format=json", "--disable-pip-version-check"], encoding="utf-8")
+    packages = {package["name"].replace("_", "-"): package["version"] for package in json.loads(listed)}
+    tensorflow = packages.get("tensorflow-cpu", packages.get("tensorflow", "–"))
+    boto3 = ".".join(packages.get("boto3", "–").split(".")[:2])
+    about_pip = subprocess.check_output([*pip, "--version"], encoding="utf-8")
+    return packages.get("sagemaker", "–"), boto3, tensorflow, re.search(r"\(python ([\d.]+)\)", about_pip)[1]
 
 
 def with_row(text, cells):
