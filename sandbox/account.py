@@ -189,7 +189,6 @@ class Account:
             "SAGEMAKER_USER_CONFIG_OVERRIDE": str(sdk_config),
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
             "TF_CPP_MIN_LOG_LEVEL": "2",
-            "TF_ENABLE_ONEDNN_OPTS": "0",
         }
         if self.s3_url:
             # The SDK hands its S3 address on to the containers of local mode.

@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("host.py")
 TRAIN = [sys.executable, str(Path(__file__).with_name("toolkit.py"))]
 FOLDERS = ("input/config", "input/data", "model", "output/data")
 # As in sandbox/Dockerfile; and where an image would have a home folder of its own, a job has one, too.
-IMAGE = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0", "LANG": "C.UTF-8"}
+IMAGE = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "LANG": "C.UTF-8"}
 
 
 @functools.cache

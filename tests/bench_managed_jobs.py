@@ -103,7 +103,7 @@ def overhead(client, rounds):
     for path in (ROOT / "data").glob("*.gz"):
         client.s3.upload_file(str(path), BUCKET, f"data/{path.name}")
     code, differences = (ROOT / "code" / "train.py").read_text(), []
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0", **os.environ}
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
