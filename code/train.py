@@ -64,18 +64,18 @@ def parse_args():
 
 
 def build_model():
-    """Images float32 [N, 28, 28, 1] in [0, 1] -> logits float32 [N, 10]. Measured with `make bench`: an epoch
-    takes 0.27 of the time of a plain network (Conv 32, Dense 128), and tests 98.1 % instead of 96.6 %."""
+    """Images float32 [N, 28, 28, 1] in [0, 1] -> logits float32 [N, 10]. Measured with `make bench`: the first epoch
+    takes 0.36 of the time of a plain network (Conv 32, Dense 128), a later one 0.29, and tests 97.9 %, not 96.8 %."""
     layers = tf.keras.layers
     return tf.keras.Sequential(
         [
             tf.keras.Input(shape=(28, 28, 1)),
             layers.Conv2D(16, 5, strides=2, activation="relu"),
-            layers.Conv2D(24, 3),
+            layers.Conv2D(16, 3),
             layers.MaxPooling2D(),
             layers.ReLU(),  # before the pooling it would give the same, for four times the work
             layers.Flatten(),
-            layers.Dense(256, activation="relu"),
+            layers.Dense(384, activation="relu"),
             layers.BatchNormalization(momentum=0.9),  # 0.99 would remember too much of the first steps
             layers.Dense(10, dtype="float32"),  # whatever the precision of the rest
         ]
