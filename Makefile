@@ -41,9 +41,10 @@ lab: .venv-v3/installed image-if-docker  ## open JupyterLab inside the sandbox, 
 	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
 test: lint image-if-docker  ## lint, unit tests, and every notebook against its committed outputs
-	@echo "== unit tests and then notebooks as managed jobs, beside them notebooks in local mode: some minutes"
-	@# The order matters: two of them run at a time, and the hosts of unit and managed would meet on the same ports.
-	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 unit local managed
+	@# Alone, because their jobs in local mode and those of the notebooks would share one network of Docker's.
+	@$(MAKE) --no-print-directory unit
+	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local
 
 lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form, cfn-lint on the workshop's template
 	$(RUFF) check --config tests/ruff.toml .

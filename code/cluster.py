@@ -15,7 +15,7 @@ from job import fail
 
 HOSTS = json.loads(os.environ.get("SM_HOSTS", '["localhost"]'))
 HOST = HOSTS.index(os.environ.get("SM_CURRENT_HOST", HOSTS[0]))  # 0 is the first
-PORT, DOOR = 12222, 12122  # of the first host, for TensorFlow and to meet; each other host has the next one
+PORT = int(os.environ.get("CLUSTER_PORT", 12222))  # of the first host; each other one has the next
 PATIENCE = 600  # seconds in which all hosts must have come
 train_together = threading.Event()
 
@@ -82,16 +82,16 @@ def fail_without(hosts):
 
 def meet():
     """Wait until every host is here, which TensorFlow would do without end."""
-    began, missing, door = time.time(), HOSTS, socket.socket()
+    began, missing, port, door = time.time(), HOSTS, PORT - 100, socket.socket()
     atexit.register(door.close)  # until then it is open, for the hosts that come later
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        door.bind(("", DOOR + HOST))
+        door.bind(("", port + HOST))
     except OSError as error:
-        fail(f"port {DOOR + HOST} is not free, maybe for another job with several hosts on this machine: {error}")
+        fail(f"port {port + HOST} is not free; CLUSTER_PORT can name another than {PORT}: {error}")
     door.listen()
     while missing:
-        missing = silent(missing, DOOR)
+        missing = silent(missing, port)
         if missing and time.time() - began > PATIENCE:
             fail_without(missing)
         time.sleep(0.5 if missing else 0)

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "code" / "train.py"
+PORT = 20000 + os.getpid() % 10000  # no other run of these tests, and no job, has it
 
 
 @pytest.fixture(scope="session")
@@ -233,6 +235,7 @@ def start(folder, training, testing, *options, script=SCRIPT, **environment):
     command = [sys.executable, script, "--training", training, "--testing", testing, *options]
     places = {"SM_MODEL_DIR": folder / "model", "SM_OUTPUT_DATA_DIR": folder / "output", "SM_OUTPUT_DIR": folder}
     folder.mkdir(exist_ok=True)
+    places["CLUSTER_PORT"] = PORT
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}, **environment}
     pipe = subprocess.PIPE
     process = subprocess.Popen([*map(str, command)], env=environment, stdout=pipe, stderr=pipe, text=True)
@@ -356,6 +359,15 @@ def test_a_host_that_never_comes_ends_the_job_and_is_named(tmp_path, data):
     _, err = start(tmp_path / "first", data, data, script=script, **hosts).communicate(timeout=60)
     assert "train.py: error: host 127.0.0.1 does not answer" in err
     assert "host 127.0.0.1 does not answer" in (tmp_path / "first" / "failure").read_text()
+
+
+def test_a_port_that_another_job_has(tmp_path, data):
+    with socket.socket() as other:
+        other.bind(("", PORT - 100))
+        other.listen()
+        hosts = {"SM_HOSTS": json.dumps(HOSTS), "SM_CURRENT_HOST": HOSTS[0]}
+        _, err = start(tmp_path / "first", data, data, **hosts).communicate(timeout=60)
+    assert f"train.py: error: port {PORT - 100} is not free" in err
 
 
 # TensorFlow can treat one CPU as two, and train on both as on two GPUs.
