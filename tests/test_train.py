@@ -298,9 +298,10 @@ def test_two_hosts_at_half_the_batch_learn_what_one_learns(tmp_path, data):
     for host, out in zip(HOSTS, outs):
         assert f"host {host} of localhost, 127.0.0.1 trains on 1650 images" in out
     assert [(tmp_path / host / "model" / "1").exists() for host in HOSTS] == [True, False]
-    one, two = metrics(tmp_path / "one")[-1], metrics(tmp_path / HOSTS[0])[-1]
-    assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=0.05) and two["test_accuracy"] > 0.9
-    assert two["loss"] == pytest.approx(one["loss"], rel=0.5)
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / HOSTS[0])
+    assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=0.1)  # later ones are next to nothing
+    accuracies = [side[-1]["test_accuracy"] for side in (one, two)]
+    assert accuracies[1] == pytest.approx(accuracies[0], abs=0.05) and min(accuracies) > 0.9
 
 
 def test_two_hosts_stop_and_resume_together(tmp_path, data):
@@ -403,10 +404,10 @@ def test_two_processors_of_a_host_share_the_batch_and_learn_what_one_learns(tmp_
 
 
 def test_mixed_precision(tmp_path, data):
-    finish(start(tmp_path / "half", data, data, "--precision=mixed_bfloat16", "--epochs=8", "--batch-size=32"))
-    finish(start(tmp_path / "single", data, data, "--epochs=8", "--batch-size=32"))
-    half, single = metrics(tmp_path / "half")[-1], metrics(tmp_path / "single")[-1]
-    assert half["loss"] == pytest.approx(single["loss"], rel=0.5) and half["loss"] != single["loss"]
+    finish(start(tmp_path / "half", data, data, "--precision=mixed_bfloat16", "--batch-size=32"))
+    finish(start(tmp_path / "single", data, data, "--batch-size=32"))
+    half, single = metrics(tmp_path / "half")[0], metrics(tmp_path / "single")[0]
+    assert half["loss"] == pytest.approx(single["loss"], rel=0.1) and half["loss"] != single["loss"]
 
 
 def test_batch_larger_than_the_data_and_data_of_one_image(run, tmp_path):
