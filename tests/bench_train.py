@@ -10,12 +10,12 @@ import json
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 ROOT = Path(__file__).parents[1]
 PLAIN = """
@@ -96,10 +96,6 @@ def tenfold(folder):
     for path in (ROOT / "data").glob("train-*.gz"):
         for number in range(10):
             shutil.copy(path, Path(folder) / path.name.replace(".gz", f"-{number}.gz"))
-
-
-def median(values):
-    return statistics.median(values)
 
 
 def row(name, theirs, own, unit=""):

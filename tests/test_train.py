@@ -344,6 +344,11 @@ def test_a_host_that_dies_ends_the_job_and_is_named(tmp_path, data):
     assert "host 127.0.0.1 does not answer" in err.splitlines()[-1]
 
 
+def test_an_error_of_tensorflow_on_one_host_is_no_host_s_silence(module):
+    with pytest.raises(module.tf.errors.InternalError, match="its own"), module.naming_silent_hosts():
+        raise module.tf.errors.InternalError(None, None, "its own")
+
+
 IMPATIENT = """
 import sys
 sys.path[0] = FOLDER
