@@ -2,7 +2,6 @@
 
 With --studio it runs as in a SageMaker Studio space of that account."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -11,24 +10,36 @@ import sys
 
 import psutil
 
-from sandbox import folders, local_mode, studio
-from sandbox.account import REGION, Account
+from sandbox import settings
+from sandbox.account.account import Account
+from sandbox.local_mode import docker, studio
+from sandbox.machine import folders, kernel
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-libc = ctypes.CDLL(None)
 BANNER = """\
-sandbox: an AWS account in this process. Real: training jobs, AWS's training toolkit, data in S3, logs, IAM policies.
+sandbox: an AWS account in this process. Real: training jobs, AWS's container code, data in S3, logs, IAM policies.
 sandbox: Not real: instances (jobs run on this machine's {cpus} CPUs) and billing. All of it ends with the command.
+sandbox: A stopped job has {seconds:g} s to end, then it is killed{hint}.
 """
+
+
+def banner(machine):
+    seconds = settings.stop_seconds()
+    hint = (
+        ", as on AWS; SANDBOX_STOP_SECONDS=5 makes it 5" if seconds == 120 else ", by SANDBOX_STOP_SECONDS (AWS: 120)"
+    )
+    text = BANNER.format(cpus=os.cpu_count(), seconds=seconds, hint=hint)
+    if machine.no_jobs:
+        text += f"sandbox: NO TRAINING JOB WILL RUN HERE: {machine.no_jobs}.\n"
+    elif machine.no_network:
+        text += f"sandbox: Jobs of several hosts, or with network isolation, will not run here: {machine.no_network}.\n"
+    return text
 
 
 def run(command, environment):
     """Run a command to its end -> its exit code, as a shell would give it."""
     try:
         # Should the sandbox be killed, the command is asked to end, too.
-        child = subprocess.Popen(
-            command, env=environment, preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        )
+        child = subprocess.Popen(command, env=environment, preexec_fn=lambda: kernel.die_with_parent(signal.SIGTERM))
     except OSError as error:
         print(f"sandbox: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return 127
@@ -62,24 +73,24 @@ def main():
         sys.exit("usage: python -m sandbox [--studio] COMMAND [ARGUMENT ...]")
     if shutil.which("openssl") is None:
         sys.exit("sandbox: openssl is missing, which signs the certificates: install it (Debian: openssl)")
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    reason = local_mode.unfit()
-    discard = folders.remove if reason else local_mode.clean_up
+    kernel.adopt_orphans()
+    reason = docker.unfit()
+    discard = folders.remove if reason else docker.clean_up
     for folder in folders.stale():
         discard(folder)
     folder, account = folders.create(), None
     try:
-        account = Account(folder, s3_host=None if reason else local_mode.gateway())
-        environment = account.environment(folder)
+        account = Account(folder, s3_host=None if reason else docker.gateway())
+        environment = account.environment()
         environment["TMPDIR"] = str(folder)
         environment["PATH"] = os.path.dirname(sys.executable) + os.pathsep + environment.get("PATH", os.defpath)
         if reason is None:
             environment.setdefault("LOCAL_MODE", "1")
-            environment.setdefault("TRAINING_IMAGE", local_mode.IMAGE)
+            environment.setdefault("TRAINING_IMAGE", docker.IMAGE)
         if in_studio:
-            launcher, variables = studio.create(folder, account.role, REGION, with_docker=reason is None)
+            launcher, variables = studio.create(folder, account.role, settings.REGION, with_docker=reason is None)
             command, environment = launcher + command, environment | variables
-        sys.stderr.write(BANNER.format(cpus=os.cpu_count()))
+        sys.stderr.write(banner(account.machine))
         code = run(command, environment)
     finally:
         if account:

@@ -1,4 +1,4 @@
-"""python -m sandbox.image: build the training image of local mode from Dockerfile."""
+"""python -m sandbox.local_mode.image: build the training image of local mode from Dockerfile."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sandbox.local_mode import IMAGE
+from sandbox.local_mode.docker import IMAGE
 
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 # Where pip, requests, OpenSSL and curl look for the CA bundle of a corporate network.

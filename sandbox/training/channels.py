@@ -9,13 +9,17 @@ often as it is opened; an augmented manifest needs it
 
 import contextlib
 import errno
+import gzip
 import json
 import os
 import struct
 import threading
 import time
 
-from sandbox.permissions import Denied
+from sandbox.account.permissions import Denied
+
+# What a user's names and objects can make go wrong in a file system; every other error is the machine's.
+USERS_ERRORS = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL}
 
 
 class DownloadError(Exception):
@@ -30,6 +34,11 @@ def split(uri):
 
 def mode(channel, job_mode):
     return channel.get("InputMode") or job_mode
+
+
+def is_for(channel, group):
+    """Whether the hosts of an instance group get a channel."""
+    return group in channel["DataSource"]["S3DataSource"].get("InstanceGroupNames", [group])
 
 
 def config(channels, job_mode):
@@ -50,9 +59,7 @@ def objects(role, source):
     """The objects of a data source: their bucket, keys, and paths below the channel's folder."""
     bucket, key = split(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
-        prefix, *names = json.loads(role.get(bucket, key))
-        bucket, prefix = split(prefix["prefix"])
-        return [(bucket, prefix + name, name) for name in names]
+        return manifest(source["S3Uri"], read(role, bucket, key))
     folder = key.rstrip("/") + "/"
     found = []
     for name in role.list(bucket, key):
@@ -60,6 +67,16 @@ def objects(role, source):
             start = len(folder) if name.startswith(folder) else name.rfind("/", 0, len(key)) + 1
             found.append((bucket, name, name[start if key else 0 :]))
     return found
+
+
+def manifest(uri, content):
+    """What a manifest names (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html)."""
+    try:
+        first, *names = json.loads(content)
+        bucket, prefix = split(first["prefix"])
+        return [(bucket, prefix + name, name) for name in names]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise DownloadError(f"Failed to parse the manifest file {uri}: it is no list of a prefix and names") from None
 
 
 def download(role, channel, host, hosts, folder):
@@ -76,12 +93,24 @@ def download(role, channel, host, hosts, folder):
             raise DownloadError(
                 f"Failed to download data. S3 key: s3://{bucket}/{key} has an illegal char sub-sequence '//' in it"
             )
-        target = os.path.normpath(os.path.join(folder, path))
-        if not target.startswith(folder + os.sep):
-            raise DownloadError(f"Failed to download data. S3 key: s3://{bucket}/{key} leads out of the channel")
+        save(f"s3://{bucket}/{key}", read(role, bucket, key), folder, path)
+
+
+def save(uri, content, folder, path):
+    """Write an object to its place below a folder."""
+    target = os.path.normpath(os.path.join(folder, path))
+    if not target.startswith(os.path.join(folder, "")):
+        raise DownloadError(f"Failed to download data. S3 key: {uri} leads out of its folder")
+    try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, "wb") as file:
-            file.write(read(role, bucket, key))
+            file.write(content)
+    except ValueError as error:  # a name with a null byte
+        raise DownloadError(f"Failed to download data. Cannot write {uri}: {error}") from None
+    except OSError as error:
+        if error.errno not in USERS_ERRORS:
+            raise
+        raise DownloadError(f"Failed to download data. Cannot write {uri}: {error.strerror}") from None
 
 
 def read(role, bucket, key):
@@ -111,7 +140,7 @@ class Pipe(threading.Thread):
 
     def run(self):
         number = 0
-        with contextlib.suppress(OSError, DownloadError, Denied):
+        with contextlib.suppress(OSError, EOFError, DownloadError, Denied):
             while (pipe := self.open(f"{self.path}_{number}")) is not None:
                 self.epoch(number + 1)
                 with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb") as file:
@@ -136,7 +165,8 @@ class Pipe(threading.Thread):
         source = self.channel["DataSource"]["S3DataSource"]
         if source["S3DataType"] != "AugmentedManifestFile":
             for bucket, key, _ in share(self.channel, objects(self.role, source), self.host, self.hosts):
-                yield wrap(read(self.role, bucket, key))
+                content = read(self.role, bucket, key)
+                yield wrap(gzip.decompress(content) if self.channel.get("CompressionType") == "Gzip" else content)
             return
         lines = read(self.role, *split(source["S3Uri"])).decode().splitlines()
         for line in share(self.channel, [line for line in lines if line.strip()], self.host, self.hosts):

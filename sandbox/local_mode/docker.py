@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox import folders
+from sandbox.machine import folders
 
 IMAGE = "tensorflow-training:2.21-cpu"
 NETWORK = "sagemaker-local"
@@ -82,5 +82,5 @@ def clean_up(folder):
         folders.remove(folder)
 
 
-if __name__ == "__main__":  # python -m sandbox.local_mode: exit 0, or 1 and the reason why it cannot run
+if __name__ == "__main__":  # python -m sandbox.local_mode.docker: exit 0, or 1 and the reason why it cannot run
     sys.exit(unfit())

@@ -12,11 +12,14 @@ see. Its home is a folder of the sandbox's, which the engine sees under the same
 import json
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
 
-from sandbox import host, local_mode
+from sandbox.local_mode import docker
+from sandbox.machine import kernel
+from sandbox.machine.filesystem import Tree
 
 NAME = "sandbox"
 DOMAIN = "d-sandbox"
@@ -44,14 +47,14 @@ def metadata(role, region):
 def join_network(folder):
     """Provide the network, and keep a container in it that does nothing: the engine does not remove a network that is
     in use, so it stays for as long as one space needs it, whichever has made it."""
-    image = os.environ.get("TRAINING_IMAGE", local_mode.IMAGE)
-    options = ["--detach", "--rm", "--network", NETWORK, "--label", f"{local_mode.FOLDER_LABEL}={folder}"]
+    image = os.environ.get("TRAINING_IMAGE", docker.IMAGE)
+    options = ["--detach", "--rm", "--network", NETWORK, "--label", f"{docker.FOLDER_LABEL}={folder}"]
     for _ in range(ATTEMPTS):
-        local_mode.docker("network", "create", "--label", local_mode.NETWORK_LABEL, NETWORK)  # fails where it is there
-        if local_mode.docker("run", *options, "--entrypoint", "sleep", image, "infinity"):
+        docker.docker("network", "create", "--label", docker.NETWORK_LABEL, NETWORK)  # fails where it is there
+        if docker.docker("run", *options, "--entrypoint", "sleep", image, "infinity"):
             return
         # Between the two another space has removed the network, or made a second one of the same name.
-        local_mode.remove_networks()
+        docker.remove_networks()
         time.sleep(random.random())
     sys.exit(f"sandbox: Docker does not provide the network {NETWORK}")
 
@@ -75,16 +78,19 @@ def create(folder, role, region, with_docker):
         "DOCKER_CONFIG": os.environ.get("DOCKER_CONFIG", str(own / ".docker")),
         "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(own / ".cache")),
     }
-    return [sys.executable, "-m", "sandbox.studio", str(folder)], variables
+    return [sys.executable, "-m", "sandbox.local_mode.studio", str(folder)], variables
 
 
 def enter(folder):
     """Give this process, and those that it will start, the folders of the space."""
-    host.unshare(host.CLONE_NEWNS, os.getuid(), os.getgid())
-    host.mount("none", "/", host.MS_REC | host.MS_PRIVATE)
-    host.make_folder("/opt/ml", f"{folder}/space/aside")
-    host.mount(f"{folder}/space/opt-ml", "/opt/ml", host.MS_BIND)
-    host.mount(f"{folder}/space/temporary", f"{folder}/temporary", host.MS_BIND)
+    kernel.unshare(kernel.CLONE_NEWNS, os.getuid(), os.getgid())
+    kernel.make_private()
+    aside = f"{folder}/space/aside"
+    kernel.mount("/", aside, kernel.MS_BIND | kernel.MS_REC)
+    machine = Tree("", source=aside, protect=False)
+    machine.give(f"{folder}/space/opt-ml", "/opt/ml")
+    machine.give(f"{folder}/space/temporary", f"{folder}/temporary")
+    kernel.call("umount2", os.fsencode(aside), kernel.MNT_DETACH)
 
 
 def main():
@@ -93,7 +99,7 @@ def main():
         enter(folder)
     except OSError as error:
         sys.exit(f"sandbox: no Studio space, because this kernel allows no mount namespace: {error}")
-    host.die_with_parent(host.signal.SIGTERM)  # which the new namespace has made it forget
+    kernel.die_with_parent(signal.SIGTERM)  # which the new namespace has made it forget
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -101,5 +107,5 @@ def main():
         sys.exit(127)
 
 
-if __name__ == "__main__":  # python -m sandbox.studio FOLDER COMMAND…
+if __name__ == "__main__":  # python -m sandbox.local_mode.studio FOLDER COMMAND…
     main()

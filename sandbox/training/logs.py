@@ -1,8 +1,9 @@
-"""The log of a host: what its processes print, line by line, while they print it.
+"""The log of a host: what its processes print, line by line, while they print it, and the metrics in it.
 
 SageMaker sends it to the stream JOB/algo-N-TIMESTAMP of the log group /aws/sagemaker/TrainingJobs
 (https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html), and applies the regular expressions of the
-job's metric definitions to it (https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html).
+job's metric definitions to it: what they find goes to CloudWatch's metrics of the same name
+(https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html).
 """
 
 import contextlib
@@ -11,24 +12,19 @@ import re
 import time
 from datetime import datetime
 
-from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
-from moto.logs.models import logs_backends
+from sandbox.account import backend
 
-GROUP = "/aws/sagemaker/TrainingJobs"
-ACTIONS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+GROUP = NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 
 class Log:
     """The stream of one host. A role without the right to write it has a job without a log, as on AWS."""
 
     def __init__(self, region, job, host, role):
-        self.backend = logs_backends[ACCOUNT_ID][region]
-        self.stream = f"{job}/{host}-{int(time.time())}"
-        arn = f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{GROUP}:log-stream:{self.stream}"
-        self.permitted = all(role.may(action, arn) for action in ACTIONS)
+        self.region, self.stream = region, f"{job}/{host}-{int(time.time())}"
+        self.permitted = role.may_log(region, GROUP, self.stream)
         if self.permitted:
-            self.backend.ensure_log_group(GROUP)
-            self.backend.ensure_log_stream(GROUP, self.stream)
+            backend.open_stream(region, GROUP, self.stream)
 
     def follow(self, pipe, each_line):
         """Copy a pipe to the stream until its last writer has closed it; also hand each line to `each_line`."""
@@ -38,30 +34,29 @@ class Log:
             self.write(lines, each_line)
         self.write([rest], each_line)
 
-    def write(self, lines, each_line):
+    def write(self, lines, each_line=lambda text: None):
         now, texts = int(time.time() * 1000), [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
         events = [{"timestamp": now, "message": text} for text in texts if text]  # CloudWatch knows no empty message
         for event in events:
             each_line(event["message"])
         if events and self.permitted:
-            with contextlib.suppress(Exception):  # somebody deleted the stream
-                self.backend.put_log_events(GROUP, self.stream, events)
+            backend.put_log_events(self.region, GROUP, self.stream, events)
 
 
 class Metrics:
-    """The last value of every metric that the job defines."""
+    """The values of every metric that the job defines: the last one here, all of them in CloudWatch."""
 
-    def __init__(self, definitions):
+    def __init__(self, region, job, definitions, role):
         self.patterns = [(definition["Name"], re.compile(definition["Regex"])) for definition in definitions]
-        self.last = {}
+        self.region, self.dimensions, self.role, self.last = region, [("TrainingJobName", job)], role, {}
 
     def see(self, line):
         for name, pattern in self.patterns:
             with contextlib.suppress(ValueError, IndexError, TypeError):
                 for found in pattern.finditer(line):
-                    value = {
-                        "MetricName": name,
-                        "Value": float(found.group(1)),
-                        "Timestamp": datetime.now().astimezone(),
-                    }
-                    self.last[name] = value
+                    self.keep(name, float(found.group(1)))
+
+    def keep(self, name, value):
+        self.last[name] = {"MetricName": name, "Value": value, "Timestamp": datetime.now().astimezone()}
+        if self.role.may("cloudwatch:PutMetricData", "*"):
+            backend.put_metric(self.region, NAMESPACE, name, self.dimensions, value)

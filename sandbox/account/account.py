@@ -1,0 +1,122 @@
+"""An AWS account that lives as long as this process: moto's proxy answers for every AWS host, in memory.
+
+The process then assumes an execution role and exports its credentials, as a Studio space does
+(https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html).
+"""
+
+import json
+import os
+from pathlib import Path
+
+from sandbox import settings
+from sandbox.account import backend, permissions
+from sandbox.account.proxy import Proxy
+from sandbox.machine.container import Machine
+from sandbox.training.operations import Operations
+
+ROLE_NAME = "SageMakerExecutionRole"
+TRUST_POLICY = settings.ROOT / "notebooks" / "policies" / "trust-policy.json"
+
+# Of the user's environment, what could lead to the user's own account, proxy or settings stays outside.
+FOREIGN_PREFIXES = ("AWS_", "BOTO_", "MOTO_", "SAGEMAKER_", "SANDBOX_")
+FOREIGN_SUFFIX = "_PROXY"
+
+
+def without_users_settings(environment):
+    """A copy of an environment without what belongs to the user's own account."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(FOREIGN_PREFIXES) and not name.upper().endswith(FOREIGN_SUFFIX)
+    }
+
+
+class Account:
+    """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers.
+    `folder` holds the files that the account and its jobs need."""
+
+    def __init__(self, folder, s3_host=None):
+        self.folder, self.proxies, self.s3_url = folder, [Proxy()], None
+        if s3_host:
+            self.proxies.append(Proxy(s3_host))
+            self.s3_url = self.proxies[-1].url
+            os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = self.s3_url  # moto looks there at each request
+        self.ca_bundle = backend.create_certificates(folder / "certificates")
+        self.administrator = backend.create_administrator(permissions.EVERYTHING)
+        backend.enforce()
+        self.machine = Machine(self.proxies[0], Path(self.ca_bundle))
+        self.jobs = Operations(folder / "jobs", self.machine, self.client_environment())
+        backend.Call.table = self.jobs.table
+        for proxy in self.proxies:
+            proxy.start()
+        self.role = self.create_execution_role()
+
+    def close(self):
+        self.jobs.close()
+        for proxy in self.proxies:
+            proxy.close()
+
+    def client(self, service, **credentials):
+        """A boto3 client of this account, whatever the environment and the files of this user say."""
+        import boto3
+        import botocore.session
+        from botocore.config import Config
+
+        credentials = credentials or self.administrator
+        nothing = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull, "ca_bundle": None}
+        core = botocore.session.Session({name: (None, None, value, None) for name, value in nothing.items()})
+        session = boto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials.get("SessionToken"),
+            region_name=settings.REGION,
+            botocore_session=core,
+        )
+        config = Config(proxies={"https": self.proxies[0].url}, ignore_configured_endpoint_urls=True)
+        return session.client(service, config=config, verify=self.ca_bundle)
+
+    def create_execution_role(self):
+        """The role of notebook 01, or one with the policy of the settings -> its ARN"""
+        iam = self.client("iam")
+        role = iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=TRUST_POLICY.read_text())["Role"]
+        policy = settings.policy()
+        try:
+            if policy.startswith("arn:"):
+                iam.attach_role_policy(RoleName=ROLE_NAME, PolicyArn=policy)
+            else:
+                document = Path(policy).read_text()
+                iam.put_role_policy(RoleName=ROLE_NAME, PolicyName="execution-policy", PolicyDocument=document)
+        except Exception as error:
+            raise SystemExit(f"sandbox: SANDBOX_POLICY={policy}: {error}") from None
+        return role["Arn"]
+
+    def client_environment(self):
+        """What leads the AWS clients of a process into this account, whoever they are."""
+        return {
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CA_BUNDLE": self.ca_bundle,
+            "HTTPS_PROXY": self.proxies[0].url,
+            "HTTP_PROXY": self.proxies[0].url,
+            "NO_PROXY": "localhost,127.0.0.1",
+        }
+
+    def environment(self):
+        """The environment of a command inside the account."""
+        sdk_config = self.folder / "sagemaker-config.yaml"
+        sdk_config.write_text(
+            json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}})
+        )
+        inside = {
+            **self.client_environment(),
+            **permissions.assume(self.role, "sandbox", settings.REGION),
+            "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(sdk_config),
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(sdk_config),
+            "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+        if self.s3_url:
+            # The SDK hands its S3 address on to the containers of local mode.
+            inside["AWS_ENDPOINT_URL_S3"] = self.s3_url
+        return {**without_users_settings(os.environ), **inside}

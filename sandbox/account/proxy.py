@@ -1,0 +1,93 @@
+"""The way into the account: a proxy that answers for every AWS host, and passes all other hosts through.
+
+Both SageMaker SDKs call STS at an explicit regional address, which AWS_ENDPOINT_URL does not redirect, so requests are
+caught on their way out: clients run with HTTPS_PROXY set to this proxy and AWS_CA_BUNDLE to its certificate
+(https://docs.getmoto.org/en/latest/docs/proxy_mode.html).
+"""
+
+import contextlib
+import socket
+import threading
+from http.server import ThreadingHTTPServer
+from urllib.parse import urlsplit, urlunsplit
+
+from sandbox.account import backend
+
+# Hosts that the proxy answers for. Any other host, a package index say, is passed through untouched.
+AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws", "awsapps.com")
+# Where an instance or a container of AWS's finds its own credentials.
+METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
+
+
+def is_aws(host):
+    """Whether a host name, or an address, belongs to AWS."""
+    host = host.strip("[]").rstrip(".").lower()
+    return host in METADATA_ADDRESSES or any(f".{host}".endswith(f".{domain}") for domain in AWS_DOMAINS)
+
+
+class Handler(backend.ProxyRequestHandler):
+    def do_CONNECT(self):
+        host, _, port = self.path.rpartition(":")
+        if is_aws(host):
+            super().do_CONNECT()
+        else:
+            self.timeout = None  # a quiet connection is not a dead one
+            self.connect_relay((host, int(port)))
+
+    def do_GET(self):
+        address = urlsplit(self.path)
+        if address.hostname is None or is_aws(address.hostname):
+            super().do_GET()
+        else:
+            self.pass_on(address)
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET
+
+    def pass_on(self, address):
+        """Hand a plain HTTP request on to its host, and the answer back."""
+        self.close_connection = True
+        del self.headers["Proxy-Connection"], self.headers["Connection"]
+        self.headers["Connection"] = "close"
+        path = urlunsplit(("", "", address.path or "/", address.query, ""))
+        head = f"{self.command} {path} HTTP/1.1\r\n{self.headers.as_string()}".replace("\r\n", "\n")
+        try:
+            with socket.create_connection((address.hostname, address.port or 80)) as host:
+                host.sendall(head.replace("\n", "\r\n").encode("latin-1"))
+                host.sendall(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                while data := host.recv(1 << 16):
+                    self.wfile.write(data)
+        except OSError:
+            self.send_error(502)
+
+    def finish(self):
+        super().finish()
+        self.connection.close()  # else an encrypted one stays open until Python collects garbage, and its client waits
+
+    def log_message(self, *args):
+        pass
+
+
+class Proxy:
+    """The proxy on this machine's loopback, and on each socket that it is told to accept from."""
+
+    def __init__(self, host="127.0.0.1"):
+        self.server = ThreadingHTTPServer((host, 0), Handler)
+        self.port = self.server.server_port
+        self.url = f"http://{host}:{self.port}"
+
+    def start(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def accept_from(self, listener):
+        """Also answer on a listening socket, that of another network namespace say, until it is shut down."""
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    self.server.process_request(*listener.accept())
+
+        threading.Thread(target=serve, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

@@ -1,0 +1,84 @@
+"""The program that starts one host of a job: what a container's runtime does on an instance.
+
+SageMaker runs an image on every host with the job's folder at /opt/ml, a host name algo-1, algo-2, … and nothing else
+of the machine (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html).
+Here namespaces(7) give the same without a container engine. The command is process 1 of its namespace, as in Docker: a
+signal for which it has no handler does not reach it, and when it ends the kernel ends every other process.
+
+Run as `python -I -S host.py SPECIFICATION`. It says over the socket `control` that the command begins, and hands over a
+socket that listens in the host's network, or says why it cannot. SIGTERM is passed on to the command; SIGINT ends all
+at once, and so does the sandbox's death.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2]))
+from sandbox.machine import filesystem, kernel, network
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT}  # held back until there is something to hand them to
+
+
+def leave(code):
+    os._exit(128 - code if code < 0 else code)  # 137 for a process that SIGKILL ended, as a shell says it
+
+
+def execute(command):
+    """Become the command."""
+    for number in SIGNALS:  # which a shell's background job ignores
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+    os._exit(127)
+
+
+def main():
+    spec = json.loads(sys.argv[1])
+    sys.path.append(spec["site_packages"])
+    control = socket.socket(fileno=spec["control"])
+    control.set_inheritable(False)
+    for descriptor in spec["switch"].values():
+        os.set_inheritable(descriptor, False)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    kernel.die_with_parent(signal.SIGINT)
+    if os.getppid() != spec["parent"]:
+        os._exit(1)
+    listener = []
+    try:
+        flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
+        if spec["switch"]:
+            network.join(spec["switch"], spec["number"], flags | kernel.CLONE_NEWNET)
+        else:
+            kernel.unshare(flags)
+        if spec["switch"] and spec["port"]:
+            listener = [socket.create_server(("127.0.0.1", spec["port"]), backlog=128)]
+        socket.sethostname(spec["name"])
+        kernel.make_private()
+        child = os.fork()
+        if child == 0:
+            kernel.die_with_parent(signal.SIGKILL)
+            filesystem.make_root(**spec["root"])
+            kernel.drop_capabilities()
+            socket.send_fds(control, [b"{}"], [server.fileno() for server in listener])
+            execute(spec["command"])
+    except Exception as error:  # of the kernel, of pyroute2 or of the file system: all are the sandbox's to report
+        control.send(json.dumps({"error": str(error)}).encode())
+        os._exit(1)
+    control.close()
+    for server in listener:
+        server.close()
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    leave(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+if __name__ == "__main__":
+    main()

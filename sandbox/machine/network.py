@@ -1,0 +1,84 @@
+"""A network for the hosts of one job: each has a loopback and an eth0 of its own, and a bridge between them.
+
+On AWS the containers of a job reach each other by their names, over eth0 (network_interface_name in
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html). Here every host
+is in a network namespace (network_namespaces(7)), and a veth(4) pair joins it to the bridge in that of a switch.
+
+Run as `python -I -S network.py PACKAGES`, this file makes a switch, says so, and ends when its standard input does:
+whoever holds the namespace open keeps it.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BRIDGE = "br0"
+
+
+def address(number):
+    """The address of host number 0, 1, …"""
+    return f"10.0.0.{number + 1}"
+
+
+class Switch:
+    """The network of a job; `descriptors` are its namespaces, for a host's program to enter."""
+
+    def __init__(self, python, packages):
+        command = [python, "-I", "-S", str(Path(__file__)), packages]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:
+            if process.stdout.readline() != "ready\n":
+                _, problem = process.communicate()
+                raise OSError(problem.strip().splitlines()[-1] if problem.strip() else "it ended")
+            self.descriptors = {
+                kind: os.open(f"/proc/{process.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")
+            }
+
+    def close(self):
+        for descriptor in self.descriptors.values():
+            os.close(descriptor)
+
+
+def make_switch():
+    """Enter a network namespace with a bridge in it."""
+    from pyroute2 import IPRoute
+
+    from sandbox.machine import kernel
+
+    kernel.unshare(kernel.CLONE_NEWNET)
+    with IPRoute() as network:
+        network.link("add", ifname=BRIDGE, kind="bridge")
+        network.link("set", index=network.link_lookup(ifname=BRIDGE)[0], state="up")
+
+
+def join(descriptors, number, flags):
+    """Enter new namespaces, CLONE_NEWNET among them, whose eth0 is joined to a switch."""
+    from pyroute2 import IPRoute
+
+    from sandbox.machine import kernel
+
+    if os.stat(descriptors["user"]).st_ino != os.stat("/proc/self/ns/user").st_ino:
+        kernel.enter(descriptors["user"], kernel.CLONE_NEWUSER)
+    kernel.enter(descriptors["net"], kernel.CLONE_NEWNET)
+    with IPRoute() as switch:
+        kernel.call("unshare", flags)
+        port = f"port{number}"
+        switch.link("add", ifname=port, kind="veth", peer={"ifname": "eth0", "net_ns_pid": os.getpid()})
+        [bridge], [index] = switch.link_lookup(ifname=BRIDGE), switch.link_lookup(ifname=port)
+        switch.link("set", index=index, master=bridge, state="up")
+    with IPRoute() as own:
+        own.link("set", index=own.link_lookup(ifname="lo")[0], state="up")
+        [index] = own.link_lookup(ifname="eth0")
+        own.addr("add", index=index, address=address(number), prefixlen=24)
+        own.link("set", index=index, state="up")
+
+
+if __name__ == "__main__":
+    sys.path += [str(Path(__file__).parents[2]), sys.argv[1]]
+    try:
+        make_switch()
+    except Exception as error:  # an OSError of the kernel's, or one of pyroute2's own
+        sys.exit(str(error.args[-1] if error.args else error))
+    print("ready", flush=True)
+    sys.stdin.read()

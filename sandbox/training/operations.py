@@ -1,0 +1,139 @@
+"""SageMaker's operations on training jobs: one table holds all that the sandbox answers.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html. Whatever is not
+in the table is refused by account/backend.py.
+"""
+
+import threading
+
+from sandbox.account.backend import ACCOUNT_ID, unsupported
+from sandbox.training import request as requests
+from sandbox.training import search, validation
+from sandbox.training.job import Job
+from sandbox.training.record import OVER
+from sandbox.training.validation import refuse
+
+
+class Operations:
+    """The training jobs of an account. Each operation takes a call and gives its answer, or raises the API's error."""
+
+    def __init__(self, folder, machine, account_environment):
+        self.folder, self.machine, self.account_environment = folder, machine, account_environment
+        self.jobs, self.lock = {}, threading.Lock()
+        operations = {
+            "CreateTrainingJob": self.create,
+            "DescribeTrainingJob": self.describe,
+            "StopTrainingJob": self.stop,
+            "DeleteTrainingJob": self.delete,
+            "ListTrainingJobs": self.list,
+            "Search": self.search,
+            "AddTags": self.add_tags,
+            "ListTags": self.list_tags,
+            "DeleteTags": self.delete_tags,
+        }
+        self.table = {name: self.checked(name, operation) for name, operation in operations.items()}
+
+    def close(self):
+        """End every job, and wait for its end."""
+        with self.lock:
+            jobs = list(self.jobs.values())
+        for job in jobs:
+            job.abandoned.set()
+        for job in jobs:
+            job.thread.join()
+
+    def checked(self, name, operation):
+        """An operation that sees its request once the caller's rights and the reference's constraints were checked."""
+
+        def answer(call):
+            asked = {key: value for key, value in call.request.items() if value is not None}
+            call.authorize(resource(call.region, asked))
+            if name != "CreateTrainingJob":  # which has rules of its own
+                validation.check(name, asked)
+            return operation(call, asked)
+
+        return answer
+
+    def of_region(self, region):
+        with self.lock:
+            return [job.record for (place, _), job in self.jobs.items() if place == region]
+
+    def find(self, call, asked):
+        job = self.jobs.get((call.region, asked["TrainingJobName"]))
+        return job or refuse("Requested resource not found.")
+
+    def create(self, call, asked):
+        validation.check_types(validation.operation_shape("CreateTrainingJob").input_shape, asked, "")
+        condition = {"MaxRuntimeInSeconds": 86400, **asked.get("StoppingCondition", {})}
+        request = {**asked, "StoppingCondition": condition}
+        with self.lock:
+            names = [name for region, name in self.jobs if region == call.region]
+            requests.check(request, call.region, names, self.machine)
+            call.require("iam:PassRole", request["RoleArn"])
+            if request.get("Tags"):
+                call.require("sagemaker:AddTags", resource(call.region, request))
+            name = request["TrainingJobName"]
+            job = Job(call.region, request, self.folder / call.region / name, self.machine, self.account_environment)
+            self.jobs[call.region, name] = job
+        job.thread.start()
+        return {"TrainingJobArn": job.record.arn}
+
+    def describe(self, call, asked):
+        return self.find(call, asked).record.description()
+
+    def stop(self, call, asked):
+        record = self.find(call, asked).record
+        if record.stop("Stopped"):
+            refuse(f"The request was rejected because the training job is in status {record.status}.")
+
+    def delete(self, call, asked):
+        """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteTrainingJob.html"""
+        record = self.find(call, asked).record
+        if record.secondary not in OVER:
+            refuse(f"The request was rejected because the training job is in status {record.status}.")
+        with self.lock:
+            del self.jobs[call.region, record.name]
+
+    def list(self, call, asked):
+        return search.list_jobs(self.of_region(call.region), asked)
+
+    def search(self, call, asked):
+        if asked["Resource"] != "TrainingJob":
+            refuse(unsupported("SageMaker", f"Search for {asked['Resource']}"))
+        for member in ("CrossAccountFilterOption", "VisibilityConditions"):
+            if asked.get(member, "SameAccount") != "SameAccount":
+                refuse(f"The sandbox does not fulfil {member} of Search.")
+        return search.search(self.of_region(call.region), asked)
+
+    # Tags
+
+    def tagged(self, asked):
+        for job in list(self.jobs.values()):
+            if job.record.arn == asked["ResourceArn"]:
+                return job.record
+        refuse(f"Requested resource not found: {asked['ResourceArn']}", "ResourceNotFound")
+
+    def add_tags(self, call, asked):
+        record = self.tagged(asked)
+        requests.check_tags(asked["Tags"])
+        record.tags.update({tag["Key"]: tag["Value"] for tag in asked["Tags"]})
+        return {"Tags": [{"Key": key, "Value": value} for key, value in record.tags.items()]}
+
+    def list_tags(self, call, asked):
+        tags = [{"Key": key, "Value": value} for key, value in self.tagged(asked).tags.items()]
+        shown, token = search.page(tags, asked, 50)
+        return {"Tags": shown, **token}
+
+    def delete_tags(self, call, asked):
+        record = self.tagged(asked)
+        for key in asked["TagKeys"]:
+            record.tags.pop(key, None)
+        return {}
+
+
+def resource(region, asked):
+    """The ARN that a request is about, for the caller's policies."""
+    arn, name = asked.get("ResourceArn"), asked.get("TrainingJobName")
+    if arn or not name:
+        return arn or "*"
+    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{name}"
