@@ -7,13 +7,15 @@ PYTHON_V3 := .venv-v3/bin/python
 MANAGED_ONLY := notebooks/06-managed-training.ipynb
 # It tells where it runs: tests/matrix_studio.py says what it must tell in Studio.
 TELLS_WHERE := notebooks/00-setup.ipynb
-NBVAL := python -m pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
+# Their outputs are those of this environment, whatever `make matrix` has made; and nobody waits 120 s for a stopped job.
+SERIES := SANDBOX_IMAGES=/dev/null SANDBOX_STOP_SECONDS=5
+NBVAL := python -m pytest --nbval --nbval-cell-timeout=300 --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 # Whole files side by side: much of a managed job's time is the SDK's waiting between two looks at its status.
 PARALLEL := -n 3 --dist loadfile
 RUFF := $(PYTHON) -m ruff
 SYSTEM_PYTHON ?= python3
 TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
-# Both stages in sandbox/Dockerfile carry it.
+# Both stages in sandbox/local_mode/Dockerfile carry it.
 LABEL := sagemaker-tensorflow-series
 
 .PHONY: help lab test lint unit managed local studio matrix bench image image-if-docker outputs clean
@@ -21,12 +23,16 @@ LABEL := sagemaker-tensorflow-series
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-.venv/installed: requirements.txt tests/requirements.txt
+# AWS's container code; its own pins are older than the rest.
+CONTAINER := sandbox/machine/container.txt
+
+.venv/installed: requirements.txt tests/requirements.txt $(CONTAINER)
 	@echo "== .venv: installing tests/requirements.txt"
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
 	@$(SYSTEM_PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --requirement tests/requirements.txt || { echo "pip failed. If it could not compile \
 	sagemaker-training, a C compiler and Python's headers are missing: apt-get install gcc python3-dev" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --no-deps --requirement $(CONTAINER)
 	@touch $@
 
 # SDK 3 cannot share an environment with SDK 2: its notebook has a kernel of its own, which the first one's Jupyter shows.
@@ -38,7 +44,7 @@ help:  ## list the targets
 	@touch $@
 
 lab: .venv-v3/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
-	$(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
+	SANDBOX_IMAGES=$${SANDBOX_IMAGES:-$(MATRIX)} $(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
 
 test: lint image-if-docker  ## lint, unit tests, and every notebook against its committed outputs
 	@# Alone, because their jobs in local mode and those of the notebooks would share one network of Docker's.
@@ -53,21 +59,21 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form,
 	.venv/bin/cfn-lint studio/workshop.yaml
 
 unit: .venv-v3/installed
-	$(PYTHON) -m pytest -p no:cacheprovider -q $(PARALLEL) tests
+	SANDBOX_IMAGES=/dev/null $(PYTHON) -m pytest --timeout=300 -p no:cacheprovider -q $(PARALLEL) tests
 
 managed: .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
-	LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(NOTEBOOKS)
+	$(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(NOTEBOOKS)
 
 local: .venv-v3/installed image-if-docker
 	@echo "== notebooks, in local mode"
-	@if $(PYTHON) -m sandbox.local_mode; then $(SANDBOX) $(NBVAL) $(filter-out $(MANAGED_ONLY),$(NOTEBOOKS)); \
+	@if $(PYTHON) -m sandbox.local_mode.docker; then $(SERIES) $(SANDBOX) $(NBVAL) $(filter-out $(MANAGED_ONLY),$(NOTEBOOKS)); \
 	else echo "== The notebooks did NOT run in local mode, for the reason above." >&2; test "$$CI" != true; fi
 
 studio: .venv-v3/installed image-if-docker  ## the notebooks in local mode, as in a Studio space with Docker
 	@echo "== notebooks and tests, in Studio's local mode: some minutes"
-	@if $(PYTHON) -m sandbox.local_mode; then \
-	$(SANDBOX) --studio $(NBVAL) $(filter-out $(MANAGED_ONLY) $(TELLS_WHERE),$(NOTEBOOKS)) && \
+	@if $(PYTHON) -m sandbox.local_mode.docker; then \
+	$(SERIES) $(SANDBOX) --studio $(NBVAL) $(filter-out $(MANAGED_ONLY) $(TELLS_WHERE),$(NOTEBOOKS)) && \
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_studio.py && \
 	$(TESTED_ON) "Local mode as in Studio" $(PYTHON) "notebooks 01 to 05, 07 and 08, in containers"; \
 	else echo "== The notebooks did NOT run in Studio's local mode, for the reason above." >&2; test "$$CI" != true; fi
@@ -99,16 +105,22 @@ $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/08-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 08, as managed jobs
 matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
-	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
+	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter $(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
 	$(TESTED_ON) "SageMaker Distribution $*" $(MATRIX)/studio-$*/bin/python "$(WHAT)"
 
 .PRECIOUS: $(MATRIX)/%/installed $(MATRIX)/studio-%/installed
 $(MATRIX)/2.3.1/installed: SYSTEM_PYTHON = $(PYTHON_3_7)
-$(MATRIX)/%/installed: Makefile
+# That of the seed is as AWS made its image, 2.3.1-cpu-py37, in February 2021.
+$(MATRIX)/2.3.1/installed: BESIDE = numpy==1.18.5 protobuf==3.20.3 sagemaker-training==3.7.3
+$(MATRIX)/2.3.1/installed: CODE = sagemaker-tensorflow-training==20.3.0
+$(MATRIX)/%/installed: BESIDE = --constraint $(CONTAINER) sagemaker-training
+$(MATRIX)/%/installed: CODE = --requirement $(CONTAINER)
+$(MATRIX)/%/installed: Makefile $(CONTAINER)
 	@echo "== $(@D): installing TensorFlow $*"
 	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, install Python 3.7 (pyenv install 3.7), \
 	or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
-	@$(@D)/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81'
+	@$(@D)/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81' $(BESIDE)
+	@$(@D)/bin/python -m pip install --quiet --no-deps $(CODE)
 	@touch $@
 
 # Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as notebook 00 makes it.
@@ -126,14 +138,14 @@ bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what
 
 image: .venv/installed  ## build the training image of local mode
 	@echo "== image: building the training image of local mode"
-	$(PYTHON) -m sandbox.image
+	$(PYTHON) -m sandbox.local_mode.image
 
 image-if-docker: .venv/installed
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image || echo "== image: not built" >&2; fi
 
 outputs: .venv-v3/installed image-if-docker  ## run every notebook and save its outputs
 	@# One by one, because nbconvert would keep the first notebook's kernel for all.
-	for notebook in $(NOTEBOOKS); do $(SANDBOX) jupyter nbconvert --to notebook --execute --inplace \
+	for notebook in $(NOTEBOOKS); do $(SERIES) $(SANDBOX) jupyter nbconvert --to notebook --execute --inplace \
 	--ExecutePreprocessor.record_timing=False $$notebook || exit 1; done
 	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
 

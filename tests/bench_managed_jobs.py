@@ -23,8 +23,9 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from sandbox import folders, local_mode  # noqa: E402
-from sandbox.account import Account  # noqa: E402
+from sandbox.account.account import Account  # noqa: E402
+from sandbox.local_mode import docker as local_mode
+from sandbox.machine import folders  # noqa: E402
 
 BUCKET = "sagemaker-us-east-1-123456789012"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"

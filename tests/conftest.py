@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cloud import Cloud
 
-from sandbox import local_mode
+from sandbox.local_mode import docker as local_mode
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,3 +57,28 @@ def docker():
     """Docker, fit for local mode; a machine without it skips the test, but CI must have it."""
     if reason := local_mode.unfit():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sandbox")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "the user's own")
+        cloud = Cloud(folder)
+        yield cloud
+        cloud.account.close()
+
+
+@pytest.fixture(autouse=True)
+def _policy(request):
+    """Every test begins with the policy of notebook 01."""
+    yield
+    if "cloud" in request.fixturenames:
+        cloud = request.getfixturevalue("cloud")
+        cloud.iam.put_role_policy(
+            RoleName="SageMakerExecutionRole",
+            PolicyName="execution-policy",
+            PolicyDocument=(ROOT / "notebooks" / "policies" / "execution-policy.json").read_text(),
+        )

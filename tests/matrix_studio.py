@@ -11,7 +11,8 @@ import signal
 import pytest
 from test_sandbox import SLOW_JOB, containers, wait_for
 
-from sandbox import local_mode, studio
+from sandbox.local_mode import docker as local_mode
+from sandbox.local_mode import studio
 
 
 def networks():

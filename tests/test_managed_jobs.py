@@ -1,7 +1,5 @@
 """Managed jobs in the sandbox: what a training script sees, what a client sees, and what is left afterwards."""
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -11,7 +9,6 @@ import ssl
 import stat
 import subprocess
 import sys
-import tarfile
 import textwrap
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,141 +20,9 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from cloud import BUCKET, GROUP, ROLE, ROOT, algorithm, channel, hosts, statuses
 
-from sandbox import container, folders, jobs
-from sandbox.account import Account
-
-ROOT = Path(__file__).parents[1]
-BUCKET = "sagemaker-us-east-1-123456789012"
-ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
-GROUP = "/aws/sagemaker/TrainingJobs"
-OVER = ("Completed", "Failed", "Stopped")
-
-
-class Cloud:
-    """Clients that hold the execution role, as a notebook does, and shorthands for jobs."""
-
-    def __init__(self, folder):
-        self.account, self.count = Account(folder), 0
-        environment = self.account.environment(folder)
-        key = {
-            "AccessKeyId": environment["AWS_ACCESS_KEY_ID"],
-            "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"],
-            "SessionToken": environment["AWS_SESSION_TOKEN"],
-        }
-        self.s3, self.sagemaker, self.logs = (self.account.client(name, **key) for name in ("s3", "sagemaker", "logs"))
-        self.iam = self.account.client("iam")
-        self.s3.create_bucket(Bucket=BUCKET)
-
-    def put(self, key, content=b"", bucket=BUCKET):
-        self.s3.put_object(Bucket=bucket, Key=key, Body=content)
-        return f"s3://{bucket}/{key}"
-
-    def get(self, key, bucket=BUCKET):
-        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-    def keys(self, prefix, bucket=BUCKET):
-        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]
-
-    def request(self, script="", **changes):
-        """A request with a source archive that holds the script."""
-        self.count += 1
-        name = f"job-{self.count}"
-        archive, code = io.BytesIO(), textwrap.dedent(script).encode()
-        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-            member = tarfile.TarInfo("train.py")
-            member.size = len(code)
-            tar.addfile(member, io.BytesIO(code))
-        uri = self.put(f"{name}/source/sourcedir.tar.gz", archive.getvalue())
-        request = {
-            "TrainingJobName": name,
-            "RoleArn": ROLE,
-            "HyperParameters": {
-                "sagemaker_program": '"train.py"',
-                "sagemaker_submit_directory": json.dumps(uri),
-                **changes.pop("hyperparameters", {}),
-            },
-            "AlgorithmSpecification": {"TrainingImage": "any", "TrainingInputMode": "File"},
-            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
-            "ResourceConfig": {"InstanceType": "ml.c4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 100},
-        }
-        return {**request, **changes}
-
-    def start(self, script="", **changes):
-        request = self.request(script, **changes)
-        self.sagemaker.create_training_job(**request)
-        return request["TrainingJobName"]
-
-    def run(self, script="", **changes):
-        return self.wait(self.start(script, **changes))
-
-    def describe(self, name):
-        return self.sagemaker.describe_training_job(TrainingJobName=name)
-
-    def wait(self, name, until=lambda job: job["TrainingJobStatus"] in OVER):
-        while not until(job := self.describe(name)):
-            time.sleep(0.02)
-        return job
-
-    def wait_for_line(self, name, line):
-        while line not in self.lines(name):
-            assert self.describe(name)["TrainingJobStatus"] not in OVER, self.lines(name)
-            time.sleep(0.02)
-
-    def log(self, name):
-        """{stream: its lines}"""
-        with contextlib.suppress(self.logs.exceptions.ResourceNotFoundException):
-            found = self.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
-            return {stream["logStreamName"]: self.events(stream["logStreamName"]) for stream in found}
-        return {}
-
-    def events(self, stream):
-        lines, token = [], {}
-        while True:
-            page = self.logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startFromHead=True, **token)
-            lines += [event["message"] for event in page["events"]]
-            if token == {"nextToken": page["nextForwardToken"]}:
-                return lines
-            token = {"nextToken": page["nextForwardToken"]}
-
-    def lines(self, name):
-        return [line for lines in self.log(name).values() for line in lines]
-
-    def archive(self, name, kind="model"):
-        """The files of a job's archive: {name: content}"""
-        with tarfile.open(fileobj=io.BytesIO(self.get(f"out/{name}/output/{kind}.tar.gz"))) as tar:
-            return {member.name: tar.extractfile(member).read().decode() for member in tar if member.isfile()}
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sandbox")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "the user's own")
-        cloud = Cloud(folder)
-        yield cloud
-        cloud.account.close()
-
-
-def channel(uri, name="training", distribution="FullyReplicated", kind="S3Prefix", **more):
-    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": distribution, **more.pop("source", {})}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, **more}
-
-
-def algorithm(**more):
-    return {"TrainingImage": "any", "TrainingInputMode": "File", **more}
-
-
-def hosts(count):
-    return {"InstanceType": "ml.c4.xlarge", "InstanceCount": count, "VolumeSizeInGB": 1}
-
-
-def statuses(job):
-    return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
-
+from sandbox.machine import container, folders
 
 SAVE_TREE = """
     import json, os
@@ -773,19 +638,6 @@ def role_without(cloud, *actions):
         RoleName="SageMakerExecutionRole", PolicyName="execution-policy", PolicyDocument=json.dumps(everybody)
     )
     return role["Arn"]
-
-
-@pytest.fixture(autouse=True)
-def _policy(request):
-    """Every test begins with the policy of notebook 01."""
-    yield
-    if "cloud" in request.fixturenames:
-        cloud = request.getfixturevalue("cloud")
-        cloud.iam.put_role_policy(
-            RoleName="SageMakerExecutionRole",
-            PolicyName="execution-policy",
-            PolicyDocument=(ROOT / "notebooks" / "policies" / "execution-policy.json").read_text(),
-        )
 
 
 def test_role_without_get_object(cloud):

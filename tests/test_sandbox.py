@@ -8,8 +8,8 @@ import time
 import psutil
 import pytest
 
-from sandbox import local_mode
-from sandbox.account import is_aws
+from sandbox.account.proxy import is_aws
+from sandbox.local_mode import docker as local_mode
 
 
 def wait_for(condition, seconds=120):
