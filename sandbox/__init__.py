@@ -1,21 +1,40 @@
 """An AWS account on this machine: `python -m sandbox COMMAND` runs a command inside it.
 
 __main__.py    the command line
-account.py     the account: moto's proxy, an execution role, the environment of the command
-permissions.py IAM: who may do what, and S3 as the holder of a role sees it
-folders.py     the temporary folder, and those that killed sandboxes have left
+settings.py    the sandbox's own settings, environment variables
 
-Managed jobs, in the order in which they come into play:
-validation.py  what CreateTrainingJob refuses, and in which words
-jobs.py        the life of a job, and the API's operations on jobs
-channels.py    input data from S3 to the job's folder
-container.py   a host of a job: its folder, configuration files, environment and processes
-host.py        the first process of a host: its own /opt/ml, host name and processes
-toolkit.py     `train` of AWS's training toolkit
-logs.py        the job's log, and the metrics in it
-artifacts.py   model.tar.gz, output.tar.gz and checkpoints
+account/       who is asked, and may they
+    account.py      the account: an execution role, the environment of the command
+    proxy.py        the way into it, for clients and for jobs
+    permissions.py  what the holder of a role may do
+    backend.py      moto, and all that is known of its inside
 
-local_mode.py  Docker for SageMaker's local mode: is it there, may containers reach S3, what to clean up
-studio.py      a Studio space around the command: its metadata, its home and its network of Docker's
-image.py       building the training image of local mode from Dockerfile
+machine/       what this machine is to a job
+    container.py    a host: its folders, its configuration files, its start and its end
+    host.py         the program that starts a host's command, in namespaces
+    filesystem.py   the files that a job sees
+    network.py      the network of a job's hosts
+    kernel.py       Linux's calls that the three need
+    images.py       the Python environment that a job's image means
+    toolkit.py      `train` of AWS's container code, pinned in container.txt
+    folders.py      the sandbox's temporary folder, and those that killed sandboxes have left
+
+training/      training jobs, in the order in which their files come into play
+    operations.py   the table of SageMaker's operations
+    request.py      the table of a request's members, and what is refused
+    validation.py   the constraints of the API reference
+    job.py          the life of a job
+    record.py       what clients see of it
+    run.py          one run, on hosts of its own
+    channels.py     input data from S3
+    logs.py         the log, and the metrics in it
+    artifacts.py    model.tar.gz, output.tar.gz, checkpoints and TensorBoard's files
+    search.py       ListTrainingJobs and Search
+
+local_mode/    Docker for SageMaker's local mode
+    docker.py       is it there, may containers reach S3, what to clean up
+    image.py        building the training image from Dockerfile
+    studio.py       a Studio space around the command
+
+DIFFERENCES.md  what still differs from AWS
 """

@@ -24,7 +24,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from sandbox.account.account import Account  # noqa: E402
-from sandbox.local_mode import docker as local_mode
+from sandbox.local_mode import docker as local_mode  # noqa: E402
 from sandbox.machine import folders  # noqa: E402
 
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -188,7 +188,6 @@ def main():
     folder = folders.create()
     account = Account(folder)
     try:
-        account.assume_execution_role()
         client = Client(account)
         client.start("warm-up", CHATTER)
         client.wait("warm-up")

@@ -8,13 +8,13 @@ here: `train` is that of AWS's container code in a Python environment, which set
 
 import contextlib
 import functools
+import importlib.util
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from sandbox.machine import images, network
 
 PROGRAM = Path(__file__).with_name("host.py")
 FOLDERS = ("input/config", "input/data", "model", "output/data")
+# Where host.py and network.py, which start without it, find pyroute2.
+SITE_PACKAGES = str(Path(importlib.util.find_spec("pyroute2").origin).parents[1])
 START = 60  # seconds that a host has to start its command
 # As AWS's images set it (https://github.com/aws/deep-learning-containers, tensorflow/training/docker).
 IMAGE = {
@@ -45,7 +47,7 @@ class Machine:
         self.proxy, self.ca_bundle = proxy, ca_bundle
 
     def switch(self):
-        return network.Switch(sys.executable, sysconfig.get_path("purelib"))
+        return network.Switch(sys.executable, SITE_PACKAGES)
 
     @functools.cached_property
     def no_network(self):
@@ -139,7 +141,7 @@ class Host:
         specification = {
             "parent": os.getpid(),
             "control": theirs.fileno(),
-            "site_packages": sysconfig.get_path("purelib"),
+            "site_packages": SITE_PACKAGES,
             "switch": descriptors,
             "port": 0 if isolated else self.machine.proxy.port,
             "number": self.number,

@@ -3,8 +3,8 @@
 
 The toolkit, and the container code over it (https://github.com/aws/sagemaker-tensorflow-training-toolkit), import
 TensorFlow into their own process for the names of its errors alone, unless there are parameter servers. That takes
-3.4 s and 500 MB before the script begins. Here they find the names, and TensorFlow itself once they ask for more of it. The
-script is untouched, for it runs in a process of its own.
+3.4 s and 500 MB before the script begins. Here they find the names, and TensorFlow itself once they ask for more.
+The script is untouched, for it runs in a process of its own.
 
 The container code sets some variables for TensorFlow (s3_utils.py): those that the request has set stay as they are.
 """
