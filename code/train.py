@@ -161,7 +161,8 @@ def train(args, training, testing):
         metrics = dict(loss=loss / count, accuracy=hits / count)
         metrics.update(test_loss=test_loss / test_count, test_accuracy=test_hits / test_count)
         if HOST == 0:
-            print(f"epoch={now['epoch']}", *(f"{k}={v:.4f}" for k, v in metrics.items()), flush=True)
+            # One string, because what is printed in pieces can reach the log as several lines.
+            print(" ".join([f"epoch={now['epoch']}", *(f"{k}={v:.4f}" for k, v in metrics.items())]), flush=True)
         now["history"].append(dict(epoch=now["epoch"], seconds=time.time() - began, **metrics))
         now.update(epoch=now["epoch"] + 1, step=0, sums=[0.0, 0.0, 0.0])
         save_checkpoint(now)

@@ -30,7 +30,7 @@ from sandbox.machine import folders  # noqa: E402
 BUCKET = "sagemaker-us-east-1-123456789012"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
 GROUP = "/aws/sagemaker/TrainingJobs"
-CHATTER = "import os\nfor n in range(300): print(os.environ['TRAINING_JOB_NAME'], n)\n"
+CHATTER = "import os, sys\nfor n in range(300): sys.stdout.write(f\"{os.environ['TRAINING_JOB_NAME']} {n}\\n\")\n"
 
 
 class Client:
@@ -40,12 +40,16 @@ class Client:
         self.sources = {}
 
     def source(self, code):
+        """Upload a folder of code, or a text as train.py, once -> its address."""
         if code not in self.sources:
             archive = io.BytesIO()
             with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-                member = tarfile.TarInfo("train.py")
-                member.size = len(code.encode())
-                tar.addfile(member, io.BytesIO(code.encode()))
+                if isinstance(code, Path):
+                    tar.add(code, ".")
+                else:
+                    member = tarfile.TarInfo("train.py")
+                    member.size = len(code.encode())
+                    tar.addfile(member, io.BytesIO(code.encode()))
             key = self.sources[code] = f"source/{len(self.sources)}/sourcedir.tar.gz"
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=archive.getvalue())
         return f"s3://{BUCKET}/{self.sources[code]}"
@@ -103,7 +107,7 @@ def measure():
 def overhead(client, rounds):
     for path in (ROOT / "data").glob("*.gz"):
         client.s3.upload_file(str(path), BUCKET, f"data/{path.name}")
-    code, differences = (ROOT / "code" / "train.py").read_text(), []
+    code, differences = ROOT / "code", []
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
