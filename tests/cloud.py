@@ -1,4 +1,4 @@
-"""An account of the sandbox in the process of a test, with clients that hold the execution role, and shorthands for jobs."""
+"""An account of the sandbox in the process of a test, with clients that hold the execution role, and shorthands."""
 
 import contextlib
 import io
@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 BUCKET = "sagemaker-us-east-1-123456789012"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
 GROUP = "/aws/sagemaker/TrainingJobs"
+IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.21.0-cpu-py312-amzn2023-sagemaker"
 OVER = ("Completed", "Failed", "Stopped")
 
 
@@ -37,6 +38,7 @@ class Cloud:
             "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"],
             "SessionToken": environment["AWS_SESSION_TOKEN"],
         }
+        self.key = key
         self.s3, self.sagemaker, self.logs = (self.account.client(name, **key) for name in ("s3", "sagemaker", "logs"))
         self.iam = self.account.client("iam")
         self.s3.create_bucket(Bucket=BUCKET)
@@ -69,7 +71,7 @@ class Cloud:
                 "sagemaker_submit_directory": json.dumps(uri),
                 **changes.pop("hyperparameters", {}),
             },
-            "AlgorithmSpecification": {"TrainingImage": "any", "TrainingInputMode": "File"},
+            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
             "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
             "ResourceConfig": {"InstanceType": "ml.c4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
             "StoppingCondition": {"MaxRuntimeInSeconds": 100},
@@ -130,7 +132,7 @@ def channel(uri, name="training", distribution="FullyReplicated", kind="S3Prefix
 
 
 def algorithm(**more):
-    return {"TrainingImage": "any", "TrainingInputMode": "File", **more}
+    return {"TrainingImage": IMAGE, "TrainingInputMode": "File", **more}
 
 
 def hosts(count):

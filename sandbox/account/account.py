@@ -55,6 +55,7 @@ class Account:
         self.jobs.close()
         for proxy in self.proxies:
             proxy.close()
+        backend.reset()
 
     def client(self, service, **credentials):
         """A boto3 client of this account, whatever the environment and the files of this user say."""

@@ -42,6 +42,7 @@ from moto.sts.models import sts_backends
 ANSWERED = {"s3", "iam", "sts", "logs", "cloudwatch", "kms", "ecr", "ssm", "secretsmanager", "ec2"}
 # Where the name in a signature is not the one in policies.
 POLICY_PREFIXES = {"monitoring": "cloudwatch"}
+CERTIFICATE_TEMPLATE = os.path.join(CertificateCreator.certdir, "req.conf.tmpl")
 operation_shape = get_service_model("sagemaker").operation_model
 INTERNAL = "The request processing has failed because of an internal error."
 logger.setLevel("CRITICAL")  # moto would log every request to stdout
@@ -114,6 +115,14 @@ def put_metric(region, namespace, name, dimensions, value):
     datum = {"MetricName": name, "Value": value, "Timestamp": utcnow()}
     datum["Dimensions"] = [{"Name": key, "Value": text} for key, text in dimensions]
     cloudwatch_backends[ACCOUNT_ID][region].put_metric_data(namespace, [datum])
+
+
+def reset():
+    """Forget everything that an account held."""
+    for backends in (iam_backends, sts_backends, s3_backends, logs_backends, cloudwatch_backends, ecr_backends):
+        for account in list(backends.values()):
+            for backend in list(account.values()):
+                backend.reset()
 
 
 # Who asks, and may they?
@@ -369,7 +378,7 @@ ProxyRequestHandler = proxy3.ProxyRequestHandler
 def create_certificates(folder):
     """Have moto sign certificates in a folder, not beside its own code, where two sandboxes would meet -> CA's file"""
     folder.mkdir()
-    shutil.copy(os.path.join(CertificateCreator.certdir, "req.conf.tmpl"), folder)
+    shutil.copy(CERTIFICATE_TEMPLATE, folder)
     CertificateCreator.certdir = f"{folder}/"
     CertificateCreator().validate()
     return CertificateCreator.cacert

@@ -12,6 +12,7 @@ import traceback
 
 from sandbox import settings
 from sandbox.account import permissions
+from sandbox.machine import folders
 from sandbox.training.logs import Metrics
 from sandbox.training.record import Record
 from sandbox.training.run import Failure, Interruption, Run
@@ -69,6 +70,7 @@ class Job:
         """From start to end."""
         while (last := self.one_run()) is None:
             self.record.enter("Starting")
+        folders.remove(self.folder)
         if not self.abandoned.is_set():
             self.record.enter(last)
 

@@ -1,0 +1,237 @@
+"""What clients of the account see: the table of operations, denials, lists, search, tags and metrics."""
+
+import io
+import json
+import os
+import tarfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+from cloud import BUCKET, algorithm, channel
+
+ADMINISTRATION = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole"}}
+
+
+def error(call, *positional, **arguments):
+    """The error that a call ends with -> its code and its message."""
+    with pytest.raises(ClientError) as raised:
+        call(*positional, **arguments)
+    return raised.value.response["Error"]["Code"], raised.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("sagemaker", "create_endpoint", {"EndpointName": "e", "EndpointConfigName": "c"}),
+        ("sagemaker", "list_models", {}),
+        ("sagemaker", "create_pipeline", {"PipelineName": "p", "ClientRequestToken": "t" * 32, "RoleArn": "r" * 20}),
+        ("sagemaker", "stop_processing_job", {"ProcessingJobName": "p"}),
+        ("sagemaker", "list_hyper_parameter_tuning_jobs", {}),
+        ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}),
+        ("lambda", "list_functions", {}),
+        ("sns", "list_topics", {}),
+    ],
+)
+def test_what_is_in_no_table_is_refused_by_its_name(cloud, service, operation, arguments):
+    """To the administrator, too: it is no matter of rights."""
+    client = cloud.account.client(service)
+    code, message = error(getattr(client, operation), **arguments)
+    name = client.meta.method_to_api_mapping[operation]
+    assert "Validation" in code and f"The sandbox does not run {name} of " in message
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code"),
+    [
+        ("kms", "create_key", {}, "AccessDeniedException"),
+        ("ecr", "describe_repositories", {}, "AccessDeniedException"),
+        ("ssm", "get_parameter", {"Name": "/a"}, "AccessDeniedException"),
+        ("logs", "describe_log_groups", {}, "AccessDeniedException"),
+        ("sagemaker", "search", {"Resource": "TrainingJob"}, "AccessDeniedException"),
+        ("cloudwatch", "list_metrics", {}, "AccessDenied"),
+        ("iam", "list_users", {}, "AccessDenied"),
+        ("ec2", "describe_subnets", {}, "UnauthorizedOperation"),
+    ],
+)
+def test_denials_in_each_services_own_words(cloud, service, operation, arguments, code):
+    client = cloud.account.client(service, **cloud.key)
+    action = f"{service}:{client.meta.method_to_api_mapping[operation]}"
+    found, message = error(getattr(client, operation), **arguments)
+    assert found == code
+    assert (
+        f"assumed-role/SageMakerExecutionRole/sandbox is not authorized to perform: {action} on resource: " in message
+    )
+    assert message.endswith(f"because no identity-based policy allows the {action} action")
+
+
+def test_a_role_that_trusts_services_alone_is_assumed_by_no_user(cloud):
+    sts = cloud.account.client("sts", **cloud.key)
+    assert error(sts.assume_role, RoleArn=cloud.account.role, RoleSessionName="somebody")[0] == "AccessDenied"
+
+
+def test_simulation_of_a_policy(cloud):
+    iam = cloud.account.client("iam")
+    arn = cloud.account.role
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=arn, ActionNames=["sagemaker:ListTrainingJobs", "s3:ListAll"]
+    )
+    decisions = [result["EvalDecision"] for result in answer["EvaluationResults"]]
+    assert decisions == ["allowed", "implicitDeny"]
+    assert error(iam.simulate_principal_policy, PolicySourceArn=arn + "x", ActionNames=["s3:X"])[0] == "NoSuchEntity"
+
+
+def test_a_second_environment_and_this_process(cloud):
+    assert cloud.account.environment()["AWS_ACCESS_KEY_ID"] and cloud.account.environment()["AWS_ACCESS_KEY_ID"]
+    assert "PATH" in os.environ and os.environ["AWS_SECRET_ACCESS_KEY"] == "the user's own"
+
+
+@pytest.fixture(scope="module")
+def three(cloud):
+    """Three jobs that have ended: their names."""
+    data = cloud.put("found/a", b"1")
+    for number, exit_code in enumerate((0, 1, 0)):
+        cloud.run(
+            f"raise SystemExit({exit_code})" if exit_code else "print('accuracy: 0.5')",
+            TrainingJobName=f"found-{number}",
+            hyperparameters={"epochs": str(number + 9)},
+            Tags=[{"Key": "series", "Value": f"s{number}"}] if number else [],
+            InputDataConfig=[channel(data, name=f"channel{number}")],
+            AlgorithmSpecification=algorithm(MetricDefinitions=[{"Name": "acc", "Regex": "accuracy: ([0-9.]+)"}]),
+        )
+    return [f"found-{number}" for number in range(3)]
+
+
+def test_pages(cloud, three):
+    first = cloud.sagemaker.list_training_jobs(NameContains="FOUND", MaxResults=2)
+    assert [job["TrainingJobName"] for job in first["TrainingJobSummaries"]] == three[:2]
+    more = {"NameContains": "FOUND", "NextToken": first["NextToken"]}
+    second = cloud.sagemaker.list_training_jobs(MaxResults=2, **more)
+    assert [job["TrainingJobName"] for job in second["TrainingJobSummaries"]] == three[2:] and "NextToken" not in second
+    for token in ("no-such-token", "WzAsIDFd"):
+        code = error(cloud.sagemaker.list_training_jobs, NextToken=token)
+        assert code == ("ValidationException", "Invalid NextToken")
+    assert error(cloud.sagemaker.list_training_jobs, **{**more, "NameContains": "x"})[0] == "ValidationException"
+    assert "less than or equal to 100" in error(cloud.sagemaker.list_training_jobs, MaxResults=101)[1]
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ({"Filters": [("TrainingJobName", "Equals", "found-1")]}, [1]),
+        ({"Filters": [("TrainingJobName", None, "found-1")]}, [1]),
+        ({"Filters": [("TrainingJobName", "Contains", "FOUND")]}, [0, 1, 2]),
+        ({"Filters": [("TrainingJobName", "In", "found-0,found-2")]}, [0, 2]),
+        ({"Filters": [("TrainingJobStatus", "NotEquals", "Failed")]}, [0, 2]),
+        ({"Filters": [("HyperParameters.epochs", "GreaterThan", "9")]}, [1, 2]),
+        ({"Filters": [("HyperParameters.epochs", "LessThanOrEqualTo", "10")]}, [0, 1]),
+        ({"Filters": [("Tags.series", "Exists", None)]}, [1, 2]),
+        ({"Filters": [("Tags.series", "NotExists", None)]}, [0]),
+        ({"Filters": [("Metrics.acc", "GreaterThanOrEqualTo", "0.5")]}, [0, 2]),
+        ({"Filters": [("CreationTime", "LessThan", "2020-01-01T00:00:00Z")]}, []),
+        ({"Filters": [("CreationTime", "GreaterThan", "2020-01-01T00:00:00Z")]}, [0, 1, 2]),
+        ({"Filters": [("Tags.series", "Equals", "s1"), ("TrainingJobStatus", "Equals", "Failed")]}, [1]),
+        (
+            {"Operator": "Or", "Filters": [("Tags.series", "Equals", "s2"), ("TrainingJobName", "Equals", "found-0")]},
+            [0, 2],
+        ),
+        ({"NestedFilters": [("InputDataConfig", "InputDataConfig.ChannelName", "channel2")]}, [2]),
+    ],
+)
+def test_search(cloud, three, expression, found):
+    def filter_(name, operator, value):
+        return {
+            key: part for key, part in (("Name", name), ("Operator", operator), ("Value", value)) if part is not None
+        }
+
+    asked = dict(expression)
+    asked["Filters"] = [filter_(*parts) for parts in asked.get("Filters", [])] or None
+    if "NestedFilters" in asked:
+        asked["NestedFilters"] = [
+            {"NestedPropertyName": place, "Filters": [filter_(name, "Equals", value)]}
+            for place, name, value in asked["NestedFilters"]
+        ]
+    asked = {key: value for key, value in asked.items() if value}
+    client, order = cloud.account.client("sagemaker"), {"SortBy": "TrainingJobName", "SortOrder": "Ascending"}
+    pages = client.get_paginator("search").paginate(
+        Resource="TrainingJob", SearchExpression=asked, PaginationConfig={"PageSize": 1}, **order
+    )
+    names = [result["TrainingJob"]["TrainingJobName"] for page in pages for result in page["Results"]]
+    assert names == [f"found-{number}" for number in found]
+
+
+def test_search_for_other_things(cloud):
+    code, message = error(cloud.account.client("sagemaker").search, Resource="Endpoint")
+    assert code == "ValidationException" and "Search for Endpoint" in message
+
+
+def test_tags(cloud, three):
+    client = cloud.account.client("sagemaker")
+    arn = cloud.describe(three[0])["TrainingJobArn"]
+    client.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    client.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "3"}])
+    client.delete_tags(ResourceArn=arn, TagKeys=["b", "none"])
+    assert client.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "3"}]
+    client.delete_tags(ResourceArn=arn, TagKeys=["a"])
+    assert "reserved" in error(client.add_tags, ResourceArn=arn, Tags=[{"Key": "aws:a", "Value": "1"}])[1]
+    assert error(client.list_tags, ResourceArn=arn + "x")[1].startswith("Requested resource not found")
+
+
+def test_delete(cloud):
+    client = cloud.account.client("sagemaker")
+    name = cloud.start("print('ready', flush=True); import time; time.sleep(3)")
+    assert "is in status InProgress" in error(client.delete_training_job, TrainingJobName=name)[1]
+    cloud.wait(name)
+    client.delete_training_job(TrainingJobName=name)
+    assert error(client.describe_training_job, TrainingJobName=name)[1] == "Requested resource not found."
+
+
+def test_metrics_while_the_job_runs(cloud):
+    name = cloud.start(
+        "import time; print('acc: 0.5', flush=True); print('ready', flush=True); time.sleep(4)",
+        AlgorithmSpecification=algorithm(MetricDefinitions=[{"Name": "acc", "Regex": "acc: ([0-9.]+)"}]),
+    )
+    cloud.wait_for_line(name, "ready")
+    client, now = cloud.account.client("cloudwatch", **cloud.key), datetime.now(UTC)
+    answer = client.get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName="acc",
+        Dimensions=[{"Name": "TrainingJobName", "Value": name}],
+        StartTime=now - timedelta(minutes=2),
+        EndTime=now + timedelta(minutes=2),
+        Period=60,
+        Statistics=["Average"],
+    )
+    assert [point["Average"] for point in answer["Datapoints"]] == [0.5]
+    assert cloud.describe(name)["TrainingJobStatus"] == "InProgress"
+    cloud.wait(name)
+
+
+def test_archives_keep_empty_folders_and_links(cloud):
+    make = "os.makedirs('1/assets'); open('1/x', 'w').write('x'); os.symlink('x', '1/l')"
+    job = cloud.run(f"import os; os.chdir('/opt/ml/model'); {make}")
+    body = cloud.get(f"out/{job['TrainingJobName']}/output/model.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        members = {member.name: member for member in tar}
+    assert members["1/assets"].isdir() and members["1/l"].issym() and members["1/l"].linkname == "x"
+    assert {(member.uid, member.uname) for member in members.values()} == {(0, "root")}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("clash/a", "clash/a/b"), ("long/" + "x" * 300,)],
+    ids=["an object and a folder of one name", "a name that no file system takes"],
+)
+def test_names_that_cannot_be_files(cloud, keys):
+    for key in keys:
+        cloud.put(key, b"x")
+    job = cloud.run(InputDataConfig=[channel(f"s3://{BUCKET}/{keys[0].split('/')[0]}")])
+    assert job["FailureReason"].startswith(
+        "ClientError: Data download failed:Failed to download data. Cannot write s3://"
+    )
+
+
+@pytest.mark.parametrize("content", [b"no json", b"{}", b"[1]", json.dumps([{"no": "prefix"}]).encode()])
+def test_a_manifest_that_is_none(cloud, content):
+    job = cloud.run(InputDataConfig=[channel(cloud.put("manifest.none", content), kind="ManifestFile")])
+    assert job["FailureReason"].startswith("ClientError: Data download failed:Failed to parse the manifest file")

@@ -1,0 +1,114 @@
+"""Every member of CreateTrainingJob's request is fulfilled, without effect for a reason, or refused by its name."""
+
+import pytest
+from botocore.exceptions import ClientError
+from cloud import BUCKET, algorithm, hosts
+
+from sandbox.account.backend import Error, operation_shape
+from sandbox.training import request, validation
+
+SHAPE = operation_shape("CreateTrainingJob").input_shape
+KNOWN = set(request.FULFILLED) | set(request.WITHOUT_EFFECT)
+VALUES = {"string": "x", "boolean": True, "integer": 1, "long": 1, "map": {"x": "x"}}
+
+
+def example(shape, path):
+    """A request that holds a value at one path."""
+    if shape.type_name == "structure" and path:
+        head, *rest = path
+        return {head: example(shape.members[head], rest)}
+    if shape.type_name == "list":
+        return [example(shape.member, path)]
+    return VALUES[shape.type_name]
+
+
+def leaves(shape, path=()):
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            yield from leaves(member, (*path, name))
+    elif shape.type_name == "list" and shape.member.type_name == "structure":
+        yield from leaves(shape.member, path)
+    else:
+        yield path
+
+
+LEAVES = [".".join(path) for path in leaves(SHAPE)]
+
+
+def test_the_tables_name_members_that_there_are():
+    assert set(LEAVES) >= KNOWN and len(LEAVES) > 100
+    assert not set(request.FULFILLED) & set(request.WITHOUT_EFFECT)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_member(leaf):
+    asked = example(SHAPE, leaf.split("."))
+    if leaf in KNOWN:
+        request.check_members(asked)
+    else:
+        with pytest.raises(Error, match=f"does not fulfil {leaf}:"):
+            request.check_members(asked)
+
+
+def test_unknown_member():
+    with pytest.raises(Error, match="does not fulfil NoSuchThing"):
+        request.check_members({"NoSuchThing": 1})
+
+
+@pytest.mark.parametrize(
+    "asked", [{"TrainingJobName": 1}, {"Tags": "x"}, {"EnableNetworkIsolation": 1}, {"Tags": ["x"]}]
+)
+def test_json_of_another_type(asked):
+    with pytest.raises(Error) as error:
+        validation.check_types(SHAPE, asked, "")
+    assert error.value.code == "SerializationException"
+
+
+def tags(*keys):
+    return {"Tags": [{"Key": key, "Value": "x"} for key in keys]}
+
+
+def tensorboard(path):
+    return {"TensorBoardOutputConfig": {"S3OutputPath": f"s3://{BUCKET}/tb", "LocalPath": path}}
+
+
+REFUSED = {
+    "no host": ({"ResourceConfig": hosts(0)}, "greater than or equal to 1"),
+    "tag of AWS's": (tags("aws:x"), "aws:"),
+    "tag twice": (tags("a", "b", "a"), "Duplicate tag key"),
+    "TensorBoard below /opt/ml": (
+        tensorboard("/opt/ml/output/tb"),
+        '"LocalPath" of "TensorBoardOutputConfig" cannot start with the following reserved path: [/opt/ml, /tmp, '
+        "/usr/local/nvidia]",
+    ),
+    "subnet": (
+        {"VpcConfig": {"Subnets": ["subnet-0abc1234"], "SecurityGroupIds": ["sg-1"]}},
+        "does not fulfil VpcConfig",
+    ),
+    "key": ({"OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/o", "KmsKeyId": "alias/none"}}, "KmsKeyId"),
+    "warm pool": ({"ResourceConfig": {**hosts(1), "KeepAlivePeriodInSeconds": 60}}, "KeepAlivePeriodInSeconds"),
+    "experiment": ({"ExperimentConfig": {"ExperimentName": "x"}}, "ExperimentConfig"),
+    "image of this account": (
+        {"AlgorithmSpecification": algorithm(TrainingImage="123456789012.dkr.ecr.us-east-1.amazonaws.com/none:1")},
+        "Cannot find repository: none in registry ID: 123456789012",
+    ),
+    "parameter server": ({"hyperparameters": {"sagemaker_parameter_server_enabled": "true"}}, "parameter_server"),
+    "MPI": ({"hyperparameters": {"sagemaker_mpi_enabled": "true"}}, "mpi"),
+    "checkpoints in the system": ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/etc/x"}}, "/etc/x"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(cloud, case):
+    changes, message = REFUSED[case]
+    with pytest.raises(ClientError) as refusal:
+        cloud.start(**changes)
+    assert refusal.value.response["Error"]["Code"] == "ValidationException"
+    assert message in refusal.value.response["Error"]["Message"]
+    assert not cloud.account.jobs.jobs
+
+
+def test_the_wait_of_retries_needs_no_spot(cloud):
+    limits = {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 100}
+    job = cloud.run(RetryStrategy={"MaximumRetryAttempts": 2}, StoppingCondition=limits)
+    assert job["TrainingJobStatus"] == "Completed" and job["RetryStrategy"] == {"MaximumRetryAttempts": 2}
