@@ -235,3 +235,25 @@ def test_names_that_cannot_be_files(cloud, keys):
 def test_a_manifest_that_is_none(cloud, content):
     job = cloud.run(InputDataConfig=[channel(cloud.put("manifest.none", content), kind="ManifestFile")])
     assert job["FailureReason"].startswith("ClientError: Data download failed:Failed to parse the manifest file")
+
+
+def test_list(cloud):
+    names = [
+        cloud.run(f"raise SystemExit({code})", TrainingJobName=f"listed-{code}")["TrainingJobName"] for code in (1, 0)
+    ]
+
+    def listed(**query):
+        return [
+            job["TrainingJobName"]
+            for job in cloud.sagemaker.list_training_jobs(NameContains="listed", **query)["TrainingJobSummaries"]
+        ]
+
+    assert listed() == names and listed(SortOrder="Descending") == names[::-1] and listed(SortBy="Name") == names[::-1]
+    assert listed(StatusEquals="Failed") == ["listed-1"]
+    assert listed(CreationTimeAfter=cloud.describe("listed-0")["CreationTime"]) == ["listed-0"]
+    pages = cloud.sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains="listed", PaginationConfig={"PageSize": 1}
+    )
+    assert [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]] == names
+    [summary, _] = cloud.sagemaker.list_training_jobs(NameContains="listed-")["TrainingJobSummaries"]
+    assert summary["TrainingJobStatus"] == "Failed" and summary["TrainingEndTime"] >= summary["CreationTime"]

@@ -1,7 +1,6 @@
 """Each host of a job has a network of its own."""
 
-from cloud import hosts
-from test_managed_jobs import run_python, start_python
+from cloud import hosts, run_python, start_python
 
 ALONE = """
 import os, socket

@@ -6,8 +6,7 @@ import threading
 import time
 
 import pytest
-from cloud import BUCKET, statuses, wait_for
-from test_managed_jobs import role_without
+from cloud import BUCKET, role_without, statuses, wait_for
 
 from sandbox.training import artifacts, channels, run
 

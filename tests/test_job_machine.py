@@ -1,0 +1,217 @@
+"""What a training script finds: its paths, its environment, its processes, the files of this machine, other hosts."""
+
+import json
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+from cloud import (
+    ROOT,
+    algorithm,
+    channel,
+    hosts,
+    run_python,
+)
+
+from sandbox.machine import container
+
+
+def test_script_sees_what_it_would_see_on_aws(cloud):
+    job = cloud.run(
+        """
+        import boto3, glob, json, os, socket, sys
+        caller = boto3.client("sts").get_caller_identity()["Arn"]
+        config = {os.path.basename(path): json.load(open(path)) for path in glob.glob("/opt/ml/input/config/*")}
+        seen = dict(
+            arguments=sys.argv[1:], environment=dict(os.environ), config=config, caller=caller, where=os.getcwd(),
+            host=socket.gethostname(), address=socket.gethostbyname("algo-1"),
+            processes=sum(name.isdigit() for name in os.listdir("/proc")), tree=sorted(os.listdir("/opt/ml")),
+        )
+        json.dump(seen, open(os.path.join(os.environ["SM_MODEL_DIR"], "seen.json"), "w"))
+        """,
+        hyperparameters={"learning-rate": "0.001", "name": '"x y"'},
+        Environment={"MY_OWN": "value", "TF_CPP_MIN_LOG_LEVEL": "0", "NO_PROXY": "x"},
+        InputDataConfig=[channel(cloud.put("tree/a", b"1"), ContentType="text/plain")],
+    )
+    assert job["TrainingJobStatus"] == "Completed", job
+    name = job["TrainingJobName"]
+    seen = json.loads(cloud.archive(name)["seen.json"])
+    environment = seen["environment"]
+    assert seen["arguments"] == ["--learning-rate", "0.001", "--name", "x", "y"]  # toolkit 5.1.1
+    assert seen["where"] == "/opt/ml/code"
+    assert seen["host"] == "algo-1" and seen["address"] == "10.0.0.1"
+    assert seen["processes"] < 8  # its own
+    assert seen["tree"] == ["code", "input", "model", "output"]
+    assert seen["caller"] == "arn:aws:sts::123456789012:assumed-role/SageMakerExecutionRole/SageMaker"
+    assert seen["config"]["hyperparameters.json"]["learning-rate"] == "0.001"
+    assert seen["config"]["hyperparameters.json"]["name"] == '"x y"'
+    assert seen["config"]["resourceconfig.json"] == {
+        "current_host": "algo-1",
+        "current_instance_type": "ml.c4.xlarge",
+        "current_group_name": "homogeneousCluster",
+        "hosts": ["algo-1"],
+        "instance_groups": [
+            {"instance_group_name": "homogeneousCluster", "instance_type": "ml.c4.xlarge", "hosts": ["algo-1"]}
+        ],
+        "network_interface_name": "eth0",
+    }
+    assert seen["config"]["inputdataconfig.json"] == {
+        "training": {
+            "ContentType": "text/plain",
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        }
+    }
+    assert environment["SM_CHANNEL_TRAINING"] == "/opt/ml/input/data/training"
+    assert environment["SM_NUM_CPUS"] == str(os.cpu_count())
+    assert environment["TRAINING_JOB_NAME"] == name and environment["TRAINING_JOB_ARN"] == job["TrainingJobArn"]
+    assert environment["AWS_REGION"] == "us-east-1" and environment["MY_OWN"] == "value"
+    assert environment["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert environment["HTTPS_PROXY"] == cloud.account.proxies[0].url and environment["NO_PROXY"] == "x"
+    assert environment["AWS_SECRET_ACCESS_KEY"] != "the user's own" and environment["HOME"] == "/root"
+    assert environment["SM_FRAMEWORK_MODULE"] == "sagemaker_tensorflow_container.training:main"
+    assert "PYTHONPATH" in environment and str(ROOT / "sandbox") not in environment["PYTHONPATH"]
+
+
+def test_container_entrypoint(cloud):
+    job = cloud.run(
+        AlgorithmSpecification=algorithm(
+            ContainerEntrypoint=["/bin/sh", "-c"], ContainerArguments=["env > /opt/ml/model/env; ls /opt/ml >&2"]
+        )
+    )
+    assert job["TrainingJobStatus"] == "Completed"
+    assert "TRAINING_JOB_NAME=" in cloud.archive(job["TrainingJobName"])["env"]
+    assert cloud.lines(job["TrainingJobName"]) == ["input", "model", "output"]
+
+
+def test_entrypoint_that_does_not_exist(cloud):
+    job = cloud.run(AlgorithmSpecification=algorithm(ContainerEntrypoint=["/no/such/file"]))
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 127"
+    assert cloud.lines(job["TrainingJobName"]) == ["/no/such/file: No such file or directory"]
+
+
+WRITES = """
+import os, sys, sysconfig
+for path in (sysconfig.get_path("purelib") + "/ours.py", sys.prefix + "/bin/ours", "/ours", "/opt/ml/ours", "/opt/ours",
+             "/tmp/ours", os.path.expanduser("~/ours"), "/usr/ours", "/etc/ours", "/var/ours"):
+    try:
+        open(path, "w").write("x")
+    except OSError as error:
+        print(path, error.strerror, flush=True)
+os.makedirs("/ours-too/deep")
+try:
+    open("/dev/sda", "rb")
+except OSError as error:
+    print("disk", error.strerror, flush=True)
+print("home", os.listdir("/home"), flush=True)
+"""
+
+
+def machine_files():
+    """What a job must leave as it is: the environment, /opt and the root."""
+    folders_ = (
+        f"{sys.prefix}/bin",
+        sysconfig.get_path("purelib"),
+        "/opt",
+        "/opt/ml",
+        "/",
+        "/tmp",
+        "/usr",
+        "/etc",
+        "/var",
+    )
+    return {path: sorted(os.listdir(path)) for path in folders_ if path != "/tmp" and os.path.isdir(path)}
+
+
+@pytest.mark.parametrize("overlay", [True, False], ids=["with overlayfs", "without overlayfs"])
+def test_a_job_writes_nowhere_but_in_its_own_folder(cloud, monkeypatch, overlay):
+    if not overlay:  # which cannot be mounted without these
+        make = container.Host.__init__
+        monkeypatch.setattr(
+            container.Host, "__init__", lambda self, *rest: (make(self, *rest), shutil.rmtree(self.folder / "aside"))[0]
+        )
+    before = machine_files()
+    job = run_python(cloud, WRITES)
+    lines = cloud.lines(job["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", lines
+    assert machine_files() == before
+    refused = {line.partition(" ")[0] for line in lines if line.endswith("Read-only file system")}
+    packages = {f"{sysconfig.get_path('purelib')}/ours.py", f"{sys.prefix}/bin/ours"}
+    assert {"/usr/ours", "/etc/ours", "/var/ours"} <= refused and not {"/ours", "/opt/ml/ours", "/tmp/ours"} & refused
+    assert (packages & refused) == (set() if overlay else packages)
+    assert "disk No such file or directory" in lines
+
+
+def test_hosts_reach_each_other_by_name(cloud):
+    job = cloud.run(
+        """
+        import json, os, socket, time
+        hosts, me = json.loads(os.environ["SM_HOSTS"]), os.environ["SM_CURRENT_HOST"]
+        assert socket.gethostname() == me
+        server = socket.create_server((me, 7777))  # the same port on every host
+        for host in hosts:
+            while True:
+                try:
+                    peer = socket.create_connection((host, 7777))
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.02)
+            peer.sendall(me.encode())
+            peer.close()
+        callers = []
+        for _ in hosts:
+            connection, _ = server.accept()
+            callers.append(connection.makefile().read())
+        print(sorted(callers))
+        open(f"/opt/ml/model/{me}", "w").write(me)
+        open("/opt/ml/model/same", "w").write(me)
+        """,
+        ResourceConfig=hosts(3),
+    )
+    name = job["TrainingJobName"]
+    assert job["TrainingJobStatus"] == "Completed", cloud.lines(name)
+    streams = cloud.log(name)
+    assert sorted(re.sub(r"\d{10}$", "TIME", stream) for stream in streams) == [
+        f"{name}/algo-{n}-TIME" for n in (1, 2, 3)
+    ]
+    assert all("['algo-1', 'algo-2', 'algo-3']" in lines for lines in streams.values())
+    assert cloud.archive(name) == {"algo-1": "algo-1", "algo-2": "algo-2", "algo-3": "algo-3", "same": "algo-1"}
+
+
+def test_first_failure_ends_the_other_hosts(cloud):
+    began = time.time()
+    job = cloud.run(
+        """
+        import os, sys, time
+        if os.environ["SM_CURRENT_HOST"] == "algo-2":
+            open("/opt/ml/output/failure", "w").write("the second host")
+            sys.exit(3)
+        time.sleep(90)
+        """,
+        ResourceConfig=hosts(2),
+    )
+    assert job["TrainingJobStatus"] == "Failed" and time.time() - began < 60
+    assert job["FailureReason"] == "AlgorithmError: the second host, exit code: 1"  # the toolkit's exit code
+
+
+def test_without_namespaces_nothing_runs(cloud, monkeypatch):
+    monkeypatch.setitem(vars(cloud.account.machine), "no_jobs", "the kernel is old")
+    with pytest.raises(ClientError, match=r"ValidationException.*runs no training jobs: the kernel is old"):
+        cloud.start()
+
+
+def test_without_network_namespaces(cloud, monkeypatch):
+    monkeypatch.setitem(vars(cloud.account.machine), "no_network", "CAP_NET_ADMIN is missing")
+    for what, changes in (
+        ("several hosts", {"ResourceConfig": hosts(2)}),
+        ("isolation", {"EnableNetworkIsolation": True}),
+    ):
+        with pytest.raises(ClientError, match=rf"ValidationException.*{what}: CAP_NET_ADMIN is missing"):
+            cloud.start(**changes)
+    assert cloud.run()["TrainingJobStatus"] == "Completed"
