@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cloud import BUCKET, algorithm, channel
 
-ADMINISTRATION = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole"}}
+OTHER = "arn:aws:iam::123456789012:role/Other"
 
 
 def error(call, *positional, **arguments):
@@ -25,6 +25,29 @@ def error(call, *positional, **arguments):
     [
         ("sagemaker", "create_endpoint", {"EndpointName": "e", "EndpointConfigName": "c"}),
         ("sagemaker", "list_models", {}),
+        (
+            "sagemaker",
+            "create_hyper_parameter_tuning_job",
+            {
+                "HyperParameterTuningJobName": "t",
+                "HyperParameterTuningJobConfig": {
+                    "Strategy": "Random",
+                    "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+                },
+            },
+        ),
+        (
+            "sagemaker",
+            "create_processing_job",
+            {
+                "ProcessingJobName": "p",
+                "ProcessingResources": {
+                    "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 1}
+                },
+                "AppSpecification": {"ImageUri": "any"},
+                "RoleArn": "r" * 20,
+            },
+        ),
         ("sagemaker", "create_pipeline", {"PipelineName": "p", "ClientRequestToken": "t" * 32, "RoleArn": "r" * 20}),
         ("sagemaker", "stop_processing_job", {"ProcessingJobName": "p"}),
         ("sagemaker", "list_hyper_parameter_tuning_jobs", {}),
@@ -51,6 +74,7 @@ def test_what_is_in_no_table_is_refused_by_its_name(cloud, service, operation, a
         ("sagemaker", "search", {"Resource": "TrainingJob"}, "AccessDeniedException"),
         ("cloudwatch", "list_metrics", {}, "AccessDenied"),
         ("iam", "list_users", {}, "AccessDenied"),
+        ("sts", "assume_role", {"RoleArn": OTHER, "RoleSessionName": "somebody"}, "AccessDenied"),
         ("ec2", "describe_subnets", {}, "UnauthorizedOperation"),
     ],
 )
@@ -135,6 +159,7 @@ def test_pages(cloud, three):
             {"Operator": "Or", "Filters": [("Tags.series", "Equals", "s2"), ("TrainingJobName", "Equals", "found-0")]},
             [0, 2],
         ),
+        ({"SubExpressions": [{"Filters": [{"Name": "TrainingJobName", "Operator": "In", "Value": "found-1"}]}]}, [1]),
         ({"NestedFilters": [("InputDataConfig", "InputDataConfig.ChannelName", "channel2")]}, [2]),
     ],
 )
@@ -257,3 +282,53 @@ def test_list(cloud):
     assert [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]] == names
     [summary, _] = cloud.sagemaker.list_training_jobs(NameContains="listed-")["TrainingJobSummaries"]
     assert summary["TrainingJobStatus"] == "Failed" and summary["TrainingEndTime"] >= summary["CreationTime"]
+
+
+def test_order_of_what_was_found(cloud, three):
+    client = cloud.account.client("sagemaker")
+    filters = [{"Name": "TrainingJobName", "Operator": "Contains", "Value": "found-"}]
+
+    def names(**order):
+        found = client.search(Resource="TrainingJob", SearchExpression={"Filters": filters}, **order)["Results"]
+        return [result["TrainingJob"]["TrainingJobName"] for result in found]
+
+    assert names() == names(SortBy="CreationTime") == three[::-1]  # the newest first
+    assert names(SortBy="CreationTime", SortOrder="Ascending") == three
+    assert names(SortBy="HyperParameters.epochs", SortOrder="Ascending")[-1] == "found-0"  # as texts: "10", "11", "9"
+    assert names(SortBy="Metrics.acc")[-1] == "found-1"  # which has none
+    assert error(client.search, Resource="TrainingJob", NextToken="none") == (
+        "ValidationException",
+        "Invalid NextToken",
+    )
+
+
+def test_a_times_filter_tells_jobs_apart(cloud, three):
+    client, moment = cloud.account.client("sagemaker"), cloud.describe(three[1])["CreationTime"]
+    for operator, expected in (("LessThan", three[:1]), ("GreaterThanOrEqualTo", three[1:])):
+        filters = [
+            {"Name": "CreationTime", "Operator": operator, "Value": moment.isoformat()},
+            {"Name": "TrainingJobName", "Operator": "Contains", "Value": "found-"},
+        ]
+        found = client.search(
+            Resource="TrainingJob",
+            SearchExpression={"Filters": filters},
+            SortBy="TrainingJobName",
+            SortOrder="Ascending",
+        )
+        assert [result["TrainingJob"]["TrainingJobName"] for result in found["Results"]] == expected
+
+
+def test_an_explicit_deny(cloud):
+    """It wins over what is allowed, in a request and in a simulation, and the message says so."""
+    deny = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "sagemaker:List*", "Resource": "*"}}
+    name = {"RoleName": "SageMakerExecutionRole", "PolicyName": "deny"}
+    cloud.iam.put_role_policy(**name, PolicyDocument=json.dumps(deny))
+    try:
+        code, message = error(cloud.sagemaker.list_training_jobs)
+        answer = cloud.iam.simulate_principal_policy(
+            PolicySourceArn=cloud.account.role, ActionNames=["sagemaker:ListTrainingJobs"]
+        )
+    finally:
+        cloud.iam.delete_role_policy(**name)
+    assert code == "AccessDeniedException" and message.endswith("with an explicit deny in an identity-based policy")
+    assert [result["EvalDecision"] for result in answer["EvaluationResults"]] == ["explicitDeny"]

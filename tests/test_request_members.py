@@ -1,5 +1,7 @@
 """Every member of CreateTrainingJob's request is fulfilled, without effect for a reason, or refused by its name."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 from cloud import BUCKET, algorithm, hosts
@@ -12,13 +14,15 @@ KNOWN = set(request.FULFILLED) | set(request.WITHOUT_EFFECT)
 VALUES = {"string": "x", "boolean": True, "integer": 1, "long": 1, "map": {"x": "x"}}
 
 
-def example(shape, path):
-    """A request that holds a value at one path."""
+def example(shape, path, value=None):
+    """A request that holds a value at one path: this one, or one that asks for something."""
     if shape.type_name == "structure" and path:
         head, *rest = path
-        return {head: example(shape.members[head], rest)}
+        return {head: example(shape.members[head], rest, value)}
+    if not path and value is not None:
+        return value
     if shape.type_name == "list":
-        return [example(shape.member, path)]
+        return [example(shape.member, path, value)]
     return VALUES[shape.type_name]
 
 
@@ -50,13 +54,39 @@ def test_member(leaf):
             request.check_members(asked)
 
 
-def test_unknown_member():
-    with pytest.raises(Error, match="does not fulfil NoSuchThing"):
-        request.check_members({"NoSuchThing": 1})
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf not in KNOWN])
+def test_a_member_that_asks_for_nothing(leaf):
+    """SDKs send what is switched off, too."""
+    for nothing in (False, 0, [], {}):
+        request.check_members(example(SHAPE, leaf.split("."), nothing))
 
 
 @pytest.mark.parametrize(
-    "asked", [{"TrainingJobName": 1}, {"Tags": "x"}, {"EnableNetworkIsolation": 1}, {"Tags": ["x"]}]
+    ("asked", "name"),
+    [
+        ({"NoSuchThing": 1}, "NoSuchThing"),
+        ({"ResourceConfig": {"InstanceCount": 1, "NoSuchThing": "x"}}, "ResourceConfig.NoSuchThing"),
+        ({"InputDataConfig": [{"ChannelName": "a"}, {"NoSuchThing": [1]}]}, "InputDataConfig.NoSuchThing"),
+    ],
+)
+def test_unknown_member(asked, name):
+    with pytest.raises(Error, match=f"does not fulfil {name}:"):
+        request.check_members(asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"TrainingJobName": 1},
+        {"Tags": "x"},
+        {"Tags": ["x"]},
+        {"Tags": [None]},
+        {"EnableNetworkIsolation": 1},
+        {"ResourceConfig": {"InstanceCount": True}},
+        {"ResourceConfig": {"InstanceCount": "1"}},
+        {"HyperParameters": {"epochs": 1}},
+        {"Environment": ["x"]},
+    ],
 )
 def test_json_of_another_type(asked):
     with pytest.raises(Error) as error:
@@ -80,6 +110,15 @@ REFUSED = {
         tensorboard("/opt/ml/output/tb"),
         '"LocalPath" of "TensorBoardOutputConfig" cannot start with the following reserved path: [/opt/ml, /tmp, '
         "/usr/local/nvidia]",
+    ),
+    "TensorBoard below /tmp": (tensorboard("/tmp/tb"), "cannot start with the following reserved path"),
+    "TensorBoard below nvidia's": (
+        tensorboard("/usr/local/nvidia/tb"),
+        "cannot start with the following reserved path",
+    ),
+    "a wait without spot or retries": (
+        {"StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 9}},
+        "only supported when EnableManagedSpotTraining",
     ),
     "subnet": (
         {"VpcConfig": {"Subnets": ["subnet-0abc1234"], "SecurityGroupIds": ["sg-1"]}},
@@ -112,3 +151,28 @@ def test_the_wait_of_retries_needs_no_spot(cloud):
     limits = {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 100}
     job = cloud.run(RetryStrategy={"MaximumRetryAttempts": 2}, StoppingCondition=limits)
     assert job["TrainingJobStatus"] == "Completed" and job["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "code"),
+    [
+        ("create_training_job", {"TrainingJobName": 1}, "SerializationException"),
+        ("describe_training_job", {"TrainingJobName": ["x"]}, "SerializationException"),
+        ("list_training_jobs", {"MaxResults": "1"}, "SerializationException"),
+        ("list_training_jobs", [], "SerializationException"),
+        ("list_training_jobs", {"MaxResults": 0}, "ValidationException"),
+        ("list_training_jobs", {"MaxResults": 101}, "ValidationException"),
+        ("list_training_jobs", {"NextToken": "no-such-token"}, "ValidationException"),
+        ("describe_training_job", {}, "ValidationException"),
+    ],
+)
+def test_requests_that_no_client_of_aws_would_send(cloud, operation, body, code):
+    client = cloud.account.client("sagemaker")
+    name = client.meta.method_to_api_mapping[operation]
+    valid = {"TrainingJobName": "x"} if operation.startswith("describe") else {}
+    valid = cloud.request() if operation.startswith("create") else valid
+    replace = {"body": json.dumps(body).encode()}
+    client.meta.events.register(f"before-call.sagemaker.{name}", lambda params, **_: params.update(replace))
+    with pytest.raises(ClientError) as refusal:
+        getattr(client, operation)(**valid)
+    assert refusal.value.response["Error"]["Code"] == code

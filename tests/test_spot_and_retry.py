@@ -115,3 +115,21 @@ def test_tensorboard_while_the_job_runs(cloud, monkeypatch):
     assert cloud.describe(name)["SecondaryStatus"] == "Training"
     assert cloud.wait(name)["TrainingJobStatus"] == "Completed"
     assert json.dumps(cloud.keys("tb/"))
+
+
+def test_retries_come_to_an_end(cloud, monkeypatch):
+    runs = []
+
+    def fail(self):
+        runs.append(self)
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(run.Run, "prepare", fail)
+    job = cloud.run(RetryStrategy={"MaximumRetryAttempts": 2})
+    assert len(runs) == 3 and statuses(job) == ["Starting", "Downloading"] * 3 + ["Failed"]
+    assert job["FailureReason"].startswith("InternalServerError: ")
+
+
+def test_a_script_that_fails_is_not_retried(cloud):
+    job = cloud.run("raise SystemExit(3)", RetryStrategy={"MaximumRetryAttempts": 2})
+    assert job["TrainingJobStatus"] == "Failed" and statuses(job).count("Training") == 1
