@@ -113,7 +113,8 @@ $(MATRIX)/2.3.1/installed: SYSTEM_PYTHON = $(PYTHON_3_7)
 # That of the seed is as AWS made its image, 2.3.1-cpu-py37, in February 2021.
 $(MATRIX)/2.3.1/installed: BESIDE = numpy==1.18.5 protobuf==3.20.3 sagemaker-training==3.7.3
 $(MATRIX)/2.3.1/installed: CODE = sagemaker-tensorflow-training==20.3.0
-$(MATRIX)/%/installed: BESIDE = --constraint $(CONTAINER) sagemaker-training
+# What a job imports of the toolkit's dependencies: its own list wants a protobuf that TensorFlow 2.12 and 2.15 refuse.
+$(MATRIX)/%/installed: BESIDE = boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 $(MATRIX)/%/installed: CODE = --requirement $(CONTAINER)
 $(MATRIX)/%/installed: Makefile $(CONTAINER)
 	@echo "== $(@D): installing TensorFlow $*"

@@ -24,8 +24,9 @@ def load_tensorflow(name):
     """An attribute of the real TensorFlow, which takes the place of the empty one."""
     if name.startswith("__"):
         raise AttributeError(name)
-    for stub in STUBS:
-        sys.modules.pop(stub, None)
+    if not hasattr(sys.modules["tensorflow"], "__file__"):  # it cannot be imported twice
+        for stub in STUBS:
+            sys.modules.pop(stub, None)
     return getattr(importlib.import_module("tensorflow"), name)
 
 
