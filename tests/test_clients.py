@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import stat
@@ -43,11 +44,11 @@ def test_only_aws_hosts_are_answered_for(cloud):
     server = HTTPServer(("127.0.0.1", 0), Hello)
     Thread(target=server.serve_forever, daemon=True).start()
     opener = build_opener(ProxyHandler({"http": cloud.account.proxies[0].url}))
-    with opener.open(f"http://127.0.0.1:{server.server_port}/a?b=c", data=b"body") as answer:
+    with opener.open(f"http://127.0.0.1:{server.server_port}/a?b=c", data=b"body", timeout=60) as answer:
         assert answer.read() == b"/a?b=c body"
     server.shutdown()
     with pytest.raises(Exception, match="400"):
-        opener.open("http://no-such-service.us-east-1.amazonaws.com/")
+        opener.open("http://no-such-service.us-east-1.amazonaws.com/", timeout=60)
 
 
 def test_listens_on_loopback_alone(cloud):
@@ -212,7 +213,7 @@ def started(tmp_path, marker):
     script = job_by_boto3(tmp_path)
     script.write_text(script.read_text() + "\nimport time; print('started', flush=True); time.sleep(90)\n")
     process = sandbox(tmp_path, "python", script, f"sleep {marker}", popen=True)
-    assert process.stdout.readline() == "started\n"
+    assert select.select([process.stdout], [], [], 60)[0] and process.stdout.readline() == "started\n"
     wait_for(lambda: any("sleep" in job.name() for job in survivors(marker) if job.is_running()))
     return process
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -121,12 +122,11 @@ def machine_files():
         "/opt",
         "/opt/ml",
         "/",
-        "/tmp",
         "/usr",
         "/etc",
         "/var",
     )
-    return {path: sorted(os.listdir(path)) for path in folders_ if path != "/tmp" and os.path.isdir(path)}
+    return {path: sorted(os.listdir(path)) for path in folders_ if os.path.isdir(path)}
 
 
 @pytest.mark.parametrize("overlay", [True, False], ids=["with overlayfs", "without overlayfs"])
@@ -146,6 +146,37 @@ def test_a_job_writes_nowhere_but_in_its_own_folder(cloud, monkeypatch, overlay)
     assert {"/usr/ours", "/etc/ours", "/var/ours"} <= refused and not {"/ours", "/opt/ml/ours", "/tmp/ours"} & refused
     assert (packages & refused) == (set() if overlay else packages)
     assert "disk No such file or directory" in lines
+
+
+INSTALL = """
+import subprocess, sys, zipfile
+wheel, info = "/tmp/only_in_this_job-1-py3-none-any.whl", "only_in_this_job-1.dist-info"
+with zipfile.ZipFile(wheel, "w") as file:
+    file.writestr("only_in_this_job.py", "x = 1")
+    file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: only-in-this-job\\nVersion: 1\\n")
+    file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    file.writestr(f"{info}/RECORD", "only_in_this_job.py,,\\n")
+subprocess.run([sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet", wheel], check=True)
+import only_in_this_job
+print(only_in_this_job.__file__, flush=True)
+"""
+FIND = "import importlib.util; print(importlib.util.find_spec('only_in_this_job'), flush=True)"
+
+
+def test_packages_of_a_job_are_its_own(cloud):
+    job = run_python(cloud, INSTALL)
+    lines = cloud.lines(job["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", lines
+    assert f"{sysconfig.get_path('purelib')}/only_in_this_job.py" in lines
+    assert not list(Path(sys.prefix).rglob("only_in_this_job*"))
+    assert cloud.lines(run_python(cloud, FIND)["TrainingJobName"]) == ["None"]
+
+
+def test_the_requests_environment_wins(cloud):
+    own = {"HTTPS_PROXY": "http://nowhere:1", "AWS_REGION": "eu-west-1", "HOME": "/tmp", "TRAINING_JOB_NAME": "mine"}
+    names = list(own)
+    job = run_python(cloud, f"import os; print(*map(os.environ.get, {names}), flush=True)", Environment=own)
+    assert cloud.lines(job["TrainingJobName"]) == [" ".join(own.values())]
 
 
 def test_hosts_reach_each_other_by_name(cloud):

@@ -59,9 +59,9 @@ def test_deleting_many_objects_and_a_url_with_a_signature(cloud):
     url = cloud.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "many/a"})
     context = ssl.create_default_context(cafile=cloud.account.ca_bundle)
     opener = build_opener(ProxyHandler({"https": cloud.account.proxies[0].url}), HTTPSHandler(context=context))
-    assert opener.open(url).read() == b"a"
+    assert opener.open(url, timeout=60).read() == b"a"
     with pytest.raises(HTTPError, match="403"):
-        opener.open(url.partition("?")[0])
+        opener.open(url.partition("?")[0], timeout=60)
     answer = cloud.s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "many/a"}]})
     assert "Errors" not in answer and cloud.keys("many/") == []
 
