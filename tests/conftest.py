@@ -66,6 +66,7 @@ def cloud(tmp_path_factory):
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         patch.setenv("AWS_SECRET_ACCESS_KEY", "the user's own")
+        patch.setenv("SANDBOX_STOP_SECONDS", "2")  # nobody waits for AWS's 120
         cloud = Cloud(folder)
         yield cloud
         cloud.account.close()
