@@ -2,6 +2,7 @@
 
 With --studio it runs as in a SageMaker Studio space of that account."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -51,8 +52,10 @@ def run(command, environment):
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, forward)
-    code = child.wait()
-    return 128 - code if code < 0 else code
+    while True:  # not one long wait: a signal that another thread takes would not end it, and so not be forwarded
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = child.wait(timeout=1)
+            return 128 - code if code < 0 else code
 
 
 def stop_leftovers():

@@ -67,8 +67,9 @@ class Machine:
                 if self.no_network is None:
                     switch = stack.enter_context(contextlib.closing(self.switch()))
                 host = Host(Path(folder) / "host", 0, ["algo-1"], self)
+                stack.callback(host.close)
                 host.start(["/bin/sh", "-c", ":"], images.own(), {}, switch)
-                host.process.communicate()
+                host.process.wait()
             except OSError as error:
                 return f"this machine allows no namespaces ({error}): {REMEDY}"
         return None

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[2]))
 from sandbox.machine import filesystem, kernel, network
 
-SIGNALS = {signal.SIGTERM, signal.SIGINT}  # held back until there is something to hand them to
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}  # held back, and taken one by one
 
 
 def leave(code):
@@ -47,6 +47,7 @@ def main():
     for descriptor in spec["switch"].values():
         os.set_inheritable(descriptor, False)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     kernel.die_with_parent(signal.SIGINT)
     if os.getppid() != spec["parent"]:
         os._exit(1)
@@ -74,10 +75,12 @@ def main():
     control.close()
     for server in listener:
         server.close()
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
-    signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGKILL))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    leave(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    while True:
+        number = signal.sigwait(SIGNALS)
+        if number != signal.SIGCHLD:
+            os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGKILL)
+        elif (ended := os.waitpid(child, os.WNOHANG))[0]:
+            leave(os.waitstatus_to_exitcode(ended[1]))
 
 
 if __name__ == "__main__":
