@@ -23,7 +23,7 @@ LABEL := sagemaker-tensorflow-series
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-# AWS's container code; its own pins are older than the rest.
+# AWS's container code. The first pip takes the toolkit's own dependencies, the second takes none.
 CONTAINER := sandbox/machine/container.txt
 
 .venv/installed: requirements.txt tests/requirements.txt $(CONTAINER)

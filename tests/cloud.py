@@ -34,13 +34,13 @@ class Cloud:
     def __init__(self, folder):
         self.account, self.count = Account(folder), 0
         environment = self.account.environment()
-        key = {
+        self.key = {
             "AccessKeyId": environment["AWS_ACCESS_KEY_ID"],
             "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"],
             "SessionToken": environment["AWS_SESSION_TOKEN"],
         }
-        self.key = key
-        self.s3, self.sagemaker, self.logs = (self.account.client(name, **key) for name in ("s3", "sagemaker", "logs"))
+        names = ("s3", "sagemaker", "logs")
+        self.s3, self.sagemaker, self.logs = (self.account.client(name, **self.key) for name in names)
         self.iam = self.account.client("iam")
         self.s3.create_bucket(Bucket=BUCKET)
 

@@ -9,7 +9,8 @@ import re
 import signal
 
 import pytest
-from test_sandbox import SLOW_JOB, containers, wait_for
+from cloud import wait_for
+from test_sandbox import SLOW_JOB, containers
 
 from sandbox.local_mode import docker as local_mode
 from sandbox.local_mode import studio

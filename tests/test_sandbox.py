@@ -3,21 +3,13 @@
 import json
 import signal
 import sys
-import time
 
 import psutil
 import pytest
+from cloud import wait_for
 
 from sandbox.account.proxy import is_aws
 from sandbox.local_mode import docker as local_mode
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-    return value
 
 
 def test_a_role_and_a_bucket(run):

@@ -60,6 +60,10 @@ def iam():
     return iam_backends[ACCOUNT_ID]["aws"]
 
 
+def training_job_arn(region, name):
+    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{name}"
+
+
 def role(arn):
     """moto's role of this ARN, or None."""
     with contextlib.suppress(NotFoundException):
@@ -143,11 +147,10 @@ class _Request(IAMRequest):
         self._action = f"{POLICY_PREFIXES.get(service, service)}:{action}"
 
     def check_action_permitted(self, resource):
-        if self._action != "sts:GetCallerIdentity":
-            try:
-                super().check_action_permitted(resource)
-            except TypeError:  # moto's, for a trust policy that names no AWS principal: it trusts none
-                self._raise_access_denied()
+        try:
+            super().check_action_permitted(resource)
+        except TypeError:  # moto's, for a trust policy that names no AWS principal: it trusts none
+            self._raise_access_denied()
 
     def _raise_access_denied(self):
         raise _Denied(self._action, self._access_key)
@@ -205,7 +208,7 @@ def authorize(response, resource="*"):
         code, text = unknown.args
         if protocol == "ec2":
             code, text = "AuthFailure", "AWS was not able to validate the provided access credentials"
-        elif protocol not in ("query", "ec2"):
+        elif protocol != "query":
             code = {"InvalidClientTokenId": "UnrecognizedClientException"}.get(code, f"{code}Exception")
         raise _Answer(response, code, text) from None
 

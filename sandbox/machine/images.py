@@ -57,7 +57,7 @@ def environment(image):
             return own(), None
         made = [stamp.parent for stamp in settings.images().glob("*/installed") if begins(stamp.parent.name, wanted[1])]
         if made:
-            newest = max(made, key=lambda path: [int(part) for part in path.name.split(".")])
+            newest = max(made, key=lambda path: [int(part) for part in re.findall(r"\d+", path.name)])
             return other(newest.resolve() / "bin" / "python"), None
     here = f"TensorFlow {tensorflow()} and Python {own().version}"
     return own(), f"sandbox: no environment like the image {image} is here; this job runs with {here}"

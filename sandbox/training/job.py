@@ -99,7 +99,7 @@ class Job:
         return "Failed"
 
     def work(self, run):
-        record, failure = self.record, None
+        record = self.record
         if not record.enter("Downloading"):
             return record.stop_reason
         run.prepare()

@@ -6,7 +6,7 @@ in the table is refused by account/backend.py.
 
 import threading
 
-from sandbox.account.backend import ACCOUNT_ID, unsupported
+from sandbox.account.backend import training_job_arn, unsupported
 from sandbox.training import request as requests
 from sandbox.training import search, validation
 from sandbox.training.job import Job
@@ -117,11 +117,10 @@ class Operations:
         record = self.tagged(asked)
         requests.check_tags(asked["Tags"])
         record.tags.update({tag["Key"]: tag["Value"] for tag in asked["Tags"]})
-        return {"Tags": [{"Key": key, "Value": value} for key, value in record.tags.items()]}
+        return {"Tags": record.tag_list()}
 
     def list_tags(self, call, asked):
-        tags = [{"Key": key, "Value": value} for key, value in self.tagged(asked).tags.items()]
-        shown, token = search.page(tags, asked, 50)
+        shown, token = search.page(self.tagged(asked).tag_list(), asked, 50)
         return {"Tags": shown, **token}
 
     def delete_tags(self, call, asked):
@@ -136,4 +135,4 @@ def resource(region, asked):
     arn, name = asked.get("ResourceArn"), asked.get("TrainingJobName")
     if arn or not name:
         return arn or "*"
-    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{name}"
+    return training_job_arn(region, name)

@@ -7,7 +7,7 @@ import math
 import threading
 from datetime import datetime
 
-from sandbox.account.backend import ACCOUNT_ID
+from sandbox.account.backend import training_job_arn
 
 MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -38,7 +38,7 @@ class Record:
 
     def __init__(self, region, request):
         self.region, self.request, self.name = region, request, request["TrainingJobName"]
-        self.arn = f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{self.name}"
+        self.arn = training_job_arn(region, self.name)
         self.tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
         self.output = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
         self.compression = request["OutputDataConfig"].get("CompressionType", "GZIP")
@@ -88,6 +88,10 @@ class Record:
             return "Stopping" if self.stop_reason else "InProgress"
         return "Stopped" if self.secondary.endswith("Exceeded") else self.secondary
 
+    def tag_list(self):
+        """The tags as the API writes them."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
     def seconds(self):
         """-> TrainingTimeInSeconds and BillableTimeInSeconds"""
         if self.began is None:
@@ -106,10 +110,8 @@ class Record:
                 "EnableInterContainerTrafficEncryption": False,
                 "EnableManagedSpotTraining": False,
                 **self.request,
-                "OutputDataConfig": {
-                    "KmsKeyId": "",
-                    **self.request["OutputDataConfig"],
-                },  # SDK 2's attach() asks for it
+                # SDK 2's attach() asks for the key.
+                "OutputDataConfig": {"KmsKeyId": "", **self.request["OutputDataConfig"]},
                 "TrainingJobArn": self.arn,
                 "ModelArtifacts": {"S3ModelArtifacts": self.output + archive},
                 "TrainingJobStatus": self.status,

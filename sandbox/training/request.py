@@ -79,7 +79,7 @@ def check(request, region, jobs, machine):
     if name.lower() in (job.lower() for job in list(jobs)):
         refuse(
             "Training job names must be unique within an AWS account and region, and a training job with this name "
-            f"already exists (arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{name})",
+            f"already exists ({backend.training_job_arn(region, name)})",
             "ResourceInUse",
         )
     check_tags(request.get("Tags", []))

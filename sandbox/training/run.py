@@ -34,7 +34,7 @@ class Run:
         self.algorithm = self.request["AlgorithmSpecification"]
         self.isolated = self.request.get("EnableNetworkIsolation", False)
         self.hosts, self.pipes, self.syncs, self.readers = [], [], [], []
-        self.checkpoints = self.switch = None
+        self.switch = None
         folder.mkdir(parents=True)
 
     def close(self):
@@ -83,8 +83,7 @@ class Run:
                 else:
                     channels.download(self.role, channel, *place, str(folder / channel["ChannelName"]))
         if config := self.request.get("CheckpointConfig"):
-            self.checkpoints = self.sync(config["S3Uri"], config.get("LocalPath", "/opt/ml/checkpoints"))
-            self.checkpoints.restore()
+            self.sync(config["S3Uri"], config.get("LocalPath", "/opt/ml/checkpoints")).restore()
         if config := self.request.get("TensorBoardOutputConfig"):
             uri = f"{config['S3OutputPath'].rstrip('/')}/{self.record.name}/tensorboard-output"
             self.sync(uri, config.get("LocalPath", "/opt/ml/output/tensorboard"))

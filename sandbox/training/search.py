@@ -137,8 +137,7 @@ def search(records, request):
     """Search's answer, for training jobs."""
     jobs = []
     for record in records:
-        tags = [{"Key": key, "Value": value} for key, value in record.tags.items()]
-        job = {**record.description(), "Tags": tags}
+        job = {**record.description(), "Tags": record.tag_list()}
         job["Metrics"] = job.get("FinalMetricDataList", [])
         if satisfies(request.get("SearchExpression", {}), job):
             jobs.append(job)
