@@ -53,7 +53,7 @@ def test_completed(cloud):
 
 
 def test_status_while_it_runs(cloud):
-    name = cloud.start("print('ready')\nimport time; time.sleep(1.5); print('done')")
+    name = cloud.start("print('ready')\nimport time; time.sleep(3); print('done')")
     cloud.wait_for_line(name, "ready")
     job = cloud.describe(name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("InProgress", "Training")
@@ -237,7 +237,7 @@ def test_what_attach_asks_for(cloud):
 
 
 def test_log_group_deleted_while_the_job_runs(cloud):
-    name = cloud.start("print('ready')\nimport time; time.sleep(1); print('done')")
+    name = cloud.start("print('ready')\nimport time; time.sleep(3); print('done')")
     cloud.wait_for_line(name, "ready")
     cloud.account.client("logs").delete_log_group(logGroupName=GROUP)
     assert cloud.wait(name)["TrainingJobStatus"] == "Completed"

@@ -9,29 +9,36 @@ import pytest
 from cloud import BUCKET, role_without, statuses, wait_for
 
 from sandbox.training import artifacts, channels, run
+from sandbox.training.job import Clock
 
 LIMITS = {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 100}
 SAVE = """
 import os, time
-print("found", os.listdir("/checkpoints"), os.listdir("/opt/ml/model"), flush=True)
-open("/checkpoints/state", "w").write("1")
+found = os.listdir("/checkpoints")
+print("found", found, os.listdir("/opt/ml/model"), flush=True)
 open("/opt/ml/model/half", "w").write("1")
-time.sleep(3)
+open("/checkpoints/state", "w").write("1")
+time.sleep(0 if found else float(os.environ["SECONDS"]))
 os.remove("/opt/ml/model/half")
 open("/opt/ml/model/whole", "w").write("1")
 """
 STRAIGHT = ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 
 
-def spot(cloud, **changes):
+def spot(cloud, seconds, **changes):
     config = {"S3Uri": f"s3://{BUCKET}/spot/{time.time()}", "LocalPath": "/checkpoints"}
+    changes["Environment"] = {"SECONDS": str(seconds)}
     return cloud.run(SAVE, CheckpointConfig=config, StoppingCondition=LIMITS, **changes)
 
 
 def test_interruption(cloud, monkeypatch):
-    monkeypatch.setenv("SANDBOX_SPOT_SECONDS", "2")
+    monkeypatch.setenv("SANDBOX_SPOT_SECONDS", "1")
     monkeypatch.setattr(artifacts, "INTERVAL", 0.1)
-    job = spot(cloud, EnableManagedSpotTraining=True)
+    for key in cloud.keys("spot/"):
+        cloud.s3.delete_object(Bucket=BUCKET, Key=key)
+    due = Clock.interrupts  # and not before the checkpoint is in S3, however slow the machine is
+    monkeypatch.setattr(Clock, "interrupts", lambda clock: due(clock) and cloud.keys("spot/"))
+    job = spot(cloud, 60, EnableManagedSpotTraining=True)
     assert statuses(job) == ["Starting", "Downloading", "Training", "Interrupted", *STRAIGHT]
     assert job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"]
     found = " ".join(cloud.lines(job["TrainingJobName"]))
@@ -40,7 +47,7 @@ def test_interruption(cloud, monkeypatch):
 
 
 def test_no_interruption_where_nobody_asked(cloud, monkeypatch):
-    assert statuses(spot(cloud, EnableManagedSpotTraining=True)) == STRAIGHT
+    assert statuses(spot(cloud, 1, EnableManagedSpotTraining=True)) == STRAIGHT
     monkeypatch.setenv("SANDBOX_SPOT_SECONDS", "1")
     job = cloud.run("import time; time.sleep(2)")
     assert statuses(job) == STRAIGHT and job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"]
