@@ -4,7 +4,7 @@ SANDBOX := $(PYTHON) -m sandbox
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 PYTHON_V3 := .venv-v3/bin/python
 # It trains on AWS's instances wherever it runs.
-MANAGED_ONLY := notebooks/06-managed-training.ipynb
+MANAGED_ONLY := notebooks/08-managed-training.ipynb
 # It tells where it runs: tests/matrix_studio.py says what it must tell in Studio.
 TELLS_WHERE := notebooks/00-setup.ipynb
 # Their outputs are those of this environment, whatever `make matrix` has made; and nobody waits 120 s for a stopped job.
@@ -101,7 +101,7 @@ matrix-%: $(MATRIX)/%/installed .venv/installed
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 08, as managed jobs
-$(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/08-model-trainer.ipynb
+$(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/10-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 08, as managed jobs
 matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"

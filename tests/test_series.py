@@ -160,17 +160,17 @@ def test_the_seeds_estimator_stands_as_it_is():
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_in_an_output(name):
-    assert name in compared_output(ROOT / "notebooks" / "03-estimator-parameters.ipynb")
+    assert name in compared_output(ROOT / "notebooks" / "04-estimator-parameters.ipynb")
 
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_is_in_an_output(name):
-    assert name in compared_output(ROOT / "notebooks" / "04-sm-variables.ipynb")
+    assert name in compared_output(ROOT / "notebooks" / "05-sm-variables.ipynb")
 
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_is_in_the_table_of_both_sdks(name):
-    assert name in compared_output(ROOT / "notebooks" / "08-model-trainer.ipynb")
+    assert name in compared_output(ROOT / "notebooks" / "10-model-trainer.ipynb")
 
 
 def test_the_readme_lists_every_notebook():

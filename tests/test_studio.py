@@ -60,7 +60,7 @@ def test_it_returns_at_once_and_the_kernels_are_there_when_it_is_done(started):
     text = "\n".join(started.first)
     assert "SDK 2: made: it has an environment of its own" in text
     assert "SDK 3: made: it starts the Python of the image" in text
-    assert (started.home / "sagemaker-tensorflow-series/notebooks/01-session-and-role.ipynb").exists()
+    assert (started.home / "sagemaker-tensorflow-series/notebooks/02-session-and-role.ipynb").exists()
     assert started.space.spec("sagemaker-v2")["display_name"] == "Python 3 (SageMaker SDK 2)"
 
 
@@ -70,7 +70,7 @@ def test_it_brings_docker_compose_where_docker_is(started):
 
 
 def test_the_next_start_keeps_what_the_learner_did(started):
-    notebook = started.home / "sagemaker-tensorflow-series/notebooks/01-session-and-role.ipynb"
+    notebook = started.home / "sagemaker-tensorflow-series/notebooks/02-session-and-role.ipynb"
     edited = notebook.read_text().replace("# 1. Session and role", "# 1. Session and role, and what I learned")
     notebook.write_text(edited)
     _, lines = started.start()

@@ -1,0 +1,78 @@
+"""What the notebooks use that is not SageMaker: a look at the kernel, quiet logs, tables, and a job's log as lines.
+
+Nothing here is part of a lesson: `from not_sagemaker import prepare, table, keep_log`.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import re
+import sys
+from importlib.metadata import distributions
+
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
+STATUS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (\w+) - ")  # as the SDK's fit() prints it
+CONTAINER = re.compile(r"^\S+ +\| ?")  # local mode's "...-algo-1-x7k2p | "
+
+
+class WrongKernel(Exception):
+    """The kernel has another version of the SageMaker Python SDK than the notebook needs."""
+
+    def _render_traceback_(self):  # Jupyter shows these lines alone
+        return str(self).splitlines()
+
+
+def prepare(sdk=2):
+    """Stop in a kernel with another version of the SDK, and let logs show warnings only. Raises WrongKernel."""
+    installed = [package.version for package in distributions(name="sagemaker")] or ["none"]
+    if not installed[0].startswith(f"{sdk}."):
+        raise WrongKernel(
+            f"This notebook needs version {sdk} of the SageMaker Python SDK. This kernel has: {installed[0]}.\n"
+            "Run 00-setup.ipynb: it makes the kernel with the right version, and says which one to choose."
+        )
+    logging.basicConfig(level=logging.WARNING)  # else the SDK prints INFO lines from its first fit() on
+    logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
+    logging.getLogger("sagemaker.local.image").setLevel(logging.ERROR)  # else a warning that a role's key expires
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # TensorFlow in the notebook: errors only
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # else two lines about rounding at every start
+
+
+def table(rows, columns=None):
+    """Rows, or anything else that makes a pandas.DataFrame, as a table whose text starts on the left."""
+    import pandas as pd
+    from IPython.display import HTML
+
+    html = pd.DataFrame(rows, columns=columns, dtype=object).to_html(index=False)
+    return HTML(re.sub("<(t[dh])>", r'<\1 style="text-align: left">', html))
+
+
+class Log(io.TextIOBase):
+    """Keeps what is written to it, and shows the statuses in it on `screen`."""
+
+    def __init__(self, screen):
+        self.screen, self.text = screen, ""
+
+    def write(self, text):
+        for status in STATUS.findall(text):
+            print(status, end=" ", file=self.screen, flush=True)
+        self.text += text
+        return len(text)
+
+    @property
+    def lines(self):
+        """The lines as the container printed them: without colours and without the container's name."""
+        return [CONTAINER.sub("", line) for line in COLOURS.sub("", self.text).splitlines()]
+
+    def find(self, text):
+        """The lines that hold a text."""
+        return [line for line in self.lines if text in line]
+
+
+@contextlib.contextmanager
+def keep_log():
+    """`with keep_log() as log:` keeps what is printed in `log.lines`, and shows a job's statuses meanwhile."""
+    log = Log(sys.stdout)
+    with contextlib.redirect_stdout(log):
+        yield log
+    print(file=log.screen)
