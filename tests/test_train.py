@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,10 @@ def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
     assert f"test_accuracy={metrics[-1]['test_accuracy']:.4f}" in out.splitlines()[-1]
 
     model = module.tf.saved_model.load(str(tmp_path / "model" / "1"))  # early versions need it as long as its signature
-    pairs, count = module.find_files("testing", str(tmp_path / "data"), "t10k")
+    pairs, count, _ = module.find_files("testing", str(tmp_path / "data"), "t10k")
     images, labels = (array.numpy() for array in next(iter(module.stream(pairs, count))))
-    probabilities = model.signatures["serving_default"](images=module.tf.constant(images))["probabilities"].numpy()
+    pixels = module.tf.constant((images[..., 0] * 255).round().astype(np.uint8))
+    probabilities = model.signatures["serving_default"](images=pixels)["probabilities"].numpy()
     assert probabilities.shape == (50, 10)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
     assert np.mean(probabilities.argmax(1) == labels) == pytest.approx(metrics[-1]["test_accuracy"])
@@ -176,7 +178,7 @@ def numbered(folder, counts):
 def epoch(module, tmp_path):
     """The numbers of the images in one epoch of ten files, in their order; every label must be its image's own."""
     numbered(tmp_path, range(91, 101))
-    pairs, total = module.find_files("training", str(tmp_path), "train")
+    pairs, total, _ = module.find_files("training", str(tmp_path), "train")
     assert total == 955
 
     def epoch(share=(1, 0), skip=0, **options):
@@ -184,7 +186,8 @@ def epoch(module, tmp_path):
         batches = module.stream(pairs, 100, share, skip=skip, **options).take(-(-mine // 100) - skip)
         numbers = []
         for images, labels in batches:
-            ids = images[:, 0, 0].numpy().astype(int) * 256 + images[:, 0, 1].numpy()
+            pixels = (images.numpy() * 255).round().astype(int)[..., 0]
+            ids = pixels[:, 0, 0] * 256 + pixels[:, 0, 1]
             assert (ids % 10 == labels.numpy()).all()
             numbers += ids.tolist()
         return numbers
@@ -209,13 +212,13 @@ def test_hosts_share_the_images(epoch):
 
 
 def test_files_that_sagemaker_shared_out_are_not_shared_again(module, monkeypatch):
-    monkeypatch.setattr("cluster.HOSTS", ["algo-1", "algo-2"])
-    monkeypatch.setattr("cluster.HOST", 1)
-    assert module.share_of("training") == (2, 1)
+    monkeypatch.setattr("hosts.HOSTS", ["algo-1", "algo-2"])
+    monkeypatch.setattr("hosts.HOST", 1)
+    assert module.hosts.share_of("training") == (2, 1)
     config = {"training": {"S3DistributionType": "ShardedByS3Key"}, "testing": {"TrainingInputMode": "File"}}
     monkeypatch.setenv("SM_INPUT_DATA_CONFIG", json.dumps(config))
-    assert module.share_of("training") == (1, 0)
-    assert module.share_of("testing") == (2, 1)
+    assert module.hosts.share_of("training") == (1, 0)
+    assert module.hosts.share_of("testing") == (2, 1)
 
 
 processes = []
@@ -243,6 +246,13 @@ def start(folder, training, testing, *options, script=SCRIPT, **environment):
     return process
 
 
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def finish(process):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -268,15 +278,59 @@ def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(tmp_path
     assert "stopped in epoch" in said and not (tmp_path / "parts" / "output" / "metrics.json").exists()
     place = re.search(r"stopped (in epoch \d after \d+ steps)", said)[1]
     assert f"resumes {place}" in finish(start(tmp_path / "parts", data, data, *options))
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    for part, whole in zip(metrics(tmp_path / "parts"), metrics(tmp_path / "whole")):
+        assert part == pytest.approx(whole, rel=1e-5)  # a mean of two parts is rounded twice
+        assert part["test_loss"] == whole["test_loss"]
+    ended = metrics(tmp_path / "parts")
     assert "epoch=" not in finish(start(tmp_path / "parts", data, data, *options))  # nothing is left to do
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert metrics(tmp_path / "parts") == ended
 
 
-def test_checkpoint_that_is_none_of_this_training(error, module, tmp_path):
-    other = module.tf.train.Checkpoint(model=module.tf.Variable([1.0, 2.0]))
-    module.tf.train.CheckpointManager(other, str(tmp_path / "checkpoints"), max_to_keep=1).save()
-    assert "--checkpoint-dir" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--learning-rate=0.5", "learning-rate 0.001 there, 0.5 here"),
+        ("--batch-size=100", "batch-size 512 there, 100 here"),
+        ("--seed=2", "seed 1 there, 2 here"),
+        (None, "images 300 there, 350 here"),
+    ],
+)
+def test_checkpoint_of_another_training(run, error, data, tmp_path, option, message):
+    folder = f"--checkpoint-dir={tmp_path}/checkpoints"
+    run(folder)
+    if option is None:
+        write_pair(data, "train", 50, "-more")
+    line = error(folder, "--epochs=2", *[option] * bool(option))
+    assert "is of another training" in line and message in line
+
+
+def test_checkpoint_of_other_data_of_the_same_size(run, error, data, tmp_path):
+    run(f"--checkpoint-dir={tmp_path}/checkpoints")
+    write_pair(data, "train", 300, ".gz", seed=5)
+    assert "is of another training: data" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
+
+
+def test_checkpoint_that_is_none(error, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "checkpoint.npz").write_text("none")
+    assert "cannot be read" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
+
+
+def test_checkpoints_by_the_clock(tmp_path, data):
+    """A job that is killed goes on from within the epoch, and ends where an uninterrupted one ends."""
+    write_pair(data, "train", 3000, "-more")
+    options = ["--epochs=2", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
+    finish(start(tmp_path / "whole", data, data, *options[:2]))
+    first = start(tmp_path / "parts", data, data, *options, "--checkpoint-seconds=0.01")
+    file = tmp_path / "checkpoints" / "checkpoint.npz"
+    wait_for(file.exists)
+    first.kill()
+    assert re.search(
+        r"resumes in epoch 1 after [1-9]\d* steps", finish(start(tmp_path / "parts", data, data, *options))
+    )
+    ends = [metrics(tmp_path / name) for name in ("parts", "whole")]
+    for part, whole in zip(*ends):
+        assert part == pytest.approx(whole, rel=1e-5)
 
 
 HOSTS = ["localhost", "127.0.0.1"]
@@ -345,15 +399,15 @@ def test_a_host_that_dies_ends_the_job_and_is_named(tmp_path, data):
 
 
 def test_an_error_of_tensorflow_on_one_host_is_no_host_s_silence(module):
-    with pytest.raises(module.tf.errors.InternalError, match="its own"), module.naming_silent_hosts():
+    with pytest.raises(module.tf.errors.InternalError, match="its own"), module.hosts.naming_silent_hosts():
         raise module.tf.errors.InternalError(None, None, "its own")
 
 
 IMPATIENT = """
 import sys
 sys.path[0] = FOLDER
-import cluster, train
-cluster.PATIENCE = 3
+import hosts, train
+hosts.PATIENCE = 3
 train.main()
 """
 
@@ -385,12 +439,12 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 mirrored = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
 sys.path[0] = FOLDER
-import train
-stream = train.stream
+import hosts, train
+stream = hosts.stream
 def spy(files, size, *args, **options):
     print("batches of", size)
     return stream(files, size, *args, **options)
-train.stream = spy
+hosts.stream = spy
 train.main()
 """
 
@@ -499,10 +553,52 @@ def test_hyperparameter_out_of_range(error, option):
     assert name in line and value in line
 
 
-@pytest.mark.parametrize("option", ["--epoch=3", "--beta-1=0.9", "--model_dir=s3://bucket/model"])
+@pytest.mark.parametrize("option", ["--epoch=3", "--beta-1=0.9"])
 def test_unknown_hyperparameter(error, option):
     assert option in error(option)
 
 
-def test_folder_that_cannot_be_made(error, data):
-    assert "--model-dir" in error(f"--model-dir={data}/train-images-idx3-ubyte.gz")
+def test_what_a_tuning_job_adds_is_not_used_and_said_so(run, tmp_path):
+    out = run("--model_dir=s3://bucket/model")
+    assert "--model_dir s3://bucket/model is not used: the model goes to model" in out
+    assert (tmp_path / "model" / "1").exists()
+
+
+@pytest.mark.parametrize("option", ["--model-dir", "--output-data-dir", "--checkpoint-dir"])
+def test_folders_that_cannot_be(error, data, tmp_path, option):
+    assert f"{option} s3://bucket/x is an address in S3" in error(f"{option}=s3://bucket/x")
+    assert not (tmp_path / "s3:").exists()
+    file = data / "train-images-idx3-ubyte.gz"
+    assert f"{option} {file} cannot be made: it is a file" in error(f"{option}={file}")
+
+
+def test_channels_that_are_no_folders(error, data):
+    assert "s3://bucket/x is an address in S3" in error(training="s3://bucket/x")
+    assert "Not a directory" in error(training=data / "train-images-idx3-ubyte.gz")
+    assert "No such file or directory" in error(testing=data / "nowhere")
+
+
+def test_names_are_no_patterns(run, data, tmp_path):
+    folder = tmp_path / "run [1]*"
+    data.rename(folder)
+    options = [f"--checkpoint-dir={tmp_path}/ck[1]", f"--model-dir={tmp_path}/m[1]"]
+    assert "300 images to train on" in run(*options, training=folder, testing=folder)
+    assert "resumes in epoch 2" in run("--epochs=2", *options, training=folder, testing=folder)
+
+
+def test_a_file_beside_its_gzipped_twin(error, data):
+    packed = data / "train-images-idx3-ubyte.gz"
+    (data / "train-images-idx3-ubyte").write_bytes(gzip.decompress(packed.read_bytes()))
+    assert "holds train-images-idx3-ubyte twice" in error()
+
+
+def test_a_gzip_of_several_parts_is_read_whole_or_refused(module, data):
+    packed = data / "train-images-idx3-ubyte.gz"
+    content = gzip.decompress(packed.read_bytes())
+    packed.write_bytes(gzip.compress(content[:100000]) + gzip.compress(content[100000:]))
+    try:
+        pairs, count, _ = module.find_files("training", str(data), "train")
+    except ValueError as error:
+        assert "of its 300 records: pack it anew" in str(error)
+    else:
+        assert count == 300 == sum(len(labels) for _, labels in module.stream(pairs, 100).take(3))
