@@ -18,8 +18,9 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from data import stream
 from saving import fail
+
+from data import stream
 
 HOSTS = json.loads(os.environ.get("SM_HOSTS", '["localhost"]'))
 HOST = HOSTS.index(os.environ.get("SM_CURRENT_HOST", HOSTS[0]))  # 0 is the first, which saves

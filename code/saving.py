@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
+
 from data import scale
 
 
@@ -95,17 +96,18 @@ class Checkpoints(tf.keras.callbacks.Callback):
         try:
             with np.load(self.path) as file:
                 saved = json.loads(str(file["now"]))
-                values = [file[str(number)] for number in range(len(self.values))]
+                self.compare(saved["plan"])
+                for number, variable in enumerate(self.values):
+                    variable.assign(file[str(number)])
         except Exception as error:  # whatever is in that file
             fail(f"--checkpoint-dir: {self.path} cannot be read: {error}")
-        for name, value in self.plan.items():
-            if saved["plan"].get(name) != value:
-                other = saved["plan"].get(name)
-                fail(f"--checkpoint-dir: {self.path} is of another training: {name} {other} there, {value} here")
-        for variable, value in zip(self.values, values):
-            variable.assign(value)
         self.now = saved["now"]
         print(f"resumes in epoch {self.now['epoch']} after {self.now['step']} steps", flush=True)
+
+    def compare(self, plan):
+        for name, value in self.plan.items():
+            if plan.get(name) != value and (self.writes or name not in ("images", "data")):  # a host's data is its own
+                fail(f"--checkpoint-dir: {self.path} is of another training: {name} {plan.get(name)}, here {value}")
 
     def stop(self, *_):
         self.stopping = True

@@ -1,19 +1,14 @@
 """Train a small convolutional network on MNIST: the one entry point of this series.
 
-SageMaker calls it inside the training container as `python train.py --batch-size 512 --epochs 1 ...`: hyperparameters
-arrive as options, folders and hosts as SM_* variables. Both can be given by hand, so the same file runs anywhere:
-
-    python train.py --training ../data --testing ../data
-
+SageMaker calls it in the training container as `python train.py --batch-size 512 --epochs 1 ...`: hyperparameters arrive
+as options, folders and hosts as SM_* variables. By hand it is `python train.py --training ../data --testing ../data`.
 It writes
     MODEL_DIR/1/                  a SavedModel: images uint8 [N, 28, 28] -> probabilities float32 [N, 10]
     OUTPUT_DATA_DIR/metrics.json  the metrics of every epoch
-    OUTPUT_DATA_DIR/job.json      what this job saw: options, files, SM_* variables. These include the hyperparameters,
-                                  which SageMaker shows to whoever may describe the job: never put a secret there.
+    OUTPUT_DATA_DIR/job.json      what this job saw: options (never put a secret there), files, SM_* variables
     CHECKPOINT_DIR/               if that option is given: what a stopped job needs to go on
-
-Beside it, data.py reads the data, saving.py writes what is kept, and hosts.py is for jobs of several hosts. A mistake in
-the input ends the script with status 1 and one line. TensorFlow 2.3 or later, Keras 2 or Keras 3.
+Beside it, data.py reads the data, saving.py writes what is kept, and hosts.py is for jobs of several hosts. A mistake
+in the input ends it with status 1 and one line. TensorFlow 2.3 or later, Keras 2 or Keras 3.
 """
 
 import argparse
@@ -25,29 +20,29 @@ import time
 import hosts
 import numpy as np
 import tensorflow as tf
-from data import find_files, stream
 from saving import Checkpoints, describe_job, fail, make_folder, save_json, save_model
+
+from data import find_files, stream
 
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def number(kind, accepted, description):
-    """The type of an option: int or float, and which of its values are accepted."""
+def checked(kind, accepted, name):
+    """The type of an option: int or float, which of its values are accepted, and how an error names them."""
 
     def parse(text):
-        value = kind(text)
-        if not accepted(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {description}")
-        return value
+        if not accepted(kind(text)):
+            raise ValueError
+        return kind(text)
 
-    parse.__name__ = kind.__name__  # argparse names it where the text is no number
+    parse.__name__ = name
     return parse
 
 
 def parse_args():
-    whole_number = number(int, lambda value: value >= 1, "a whole number of at least 1")
-    above_0 = number(float, lambda value: 0 < value < math.inf, "a number above 0")
-    decay_rate = number(float, lambda value: 0 <= value < 1, "a number from 0 to below 1")
+    whole_number = checked(int, lambda value: value >= 1, "whole number (1, 2, ...)")
+    above_0 = checked(float, lambda value: 0 < value < math.inf, "positive number")
+    decay_rate = checked(float, lambda value: 0 <= value < 1, "number in [0, 1)")
     parser = argparse.ArgumentParser(allow_abbrev=False)  # a misspelt hyperparameter is an error, not a guess
     parser.error = fail  # argparse would print its usage first; a log wants the one line alone
     parser.add_argument("--batch-size", type=whole_number, default=512)  # of each host

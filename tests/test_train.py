@@ -289,10 +289,10 @@ def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(tmp_path
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--learning-rate=0.5", "learning-rate 0.001 there, 0.5 here"),
-        ("--batch-size=100", "batch-size 512 there, 100 here"),
-        ("--seed=2", "seed 1 there, 2 here"),
-        (None, "images 300 there, 350 here"),
+        ("--learning-rate=0.5", "learning-rate 0.001, here 0.5"),
+        ("--batch-size=100", "batch-size 512, here 100"),
+        ("--seed=2", "seed 1, here 2"),
+        (None, "images 300, here 350"),
     ],
 )
 def test_checkpoint_of_another_training(run, error, data, tmp_path, option, message):

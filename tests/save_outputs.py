@@ -1,0 +1,79 @@
+"""python tests/save_outputs.py NOTEBOOK …: run notebooks as managed jobs, save their outputs, and write what they cost.
+
+`make outputs` calls it inside the sandbox. The page of costs, notebooks/COST.md, is computed from the jobs that these
+runs started. Prices: https://aws.amazon.com/sagemaker/ai/pricing/, on-demand training in us-east-1, November 2026.
+"""
+
+import sys
+from pathlib import Path
+
+import boto3
+import nbformat
+from nbclient import NotebookClient
+from notebook_form import in_form
+
+PAGE = Path(__file__).parents[1] / "notebooks" / "COST.md"
+PRICES = {"ml.c4.xlarge": 0.279, "ml.m5.xlarge": 0.23}  # USD an hour
+SECONDS_ON_AWS = 180  # of a host: an image of 2 GB is downloaded first
+HEAD = """\
+# What the series costs
+
+For one run of all notebooks as managed jobs on AWS. SageMaker bills each host of a job by the second, from the moment
+it begins to download until the results are uploaded. The jobs, hosts and seconds below are those of the run that made
+the committed outputs, on one machine that has the training image; `make outputs` writes this page. On AWS each host
+first downloads the image, and a job is billed for 1 to 3 minutes, so the last column takes 3 minutes a host. The prices
+are those of `us-east-1` in November 2026 (<https://aws.amazon.com/sagemaker/ai/pricing/>): an `ml.c4.xlarge` is {c4}
+USD an hour, an `ml.m5.xlarge` {m5}. No notebook needs a GPU.
+
+| notebook | jobs | hosts | seconds here | USD at 3 minutes a host |
+|---|--:|--:|--:|--:|
+"""
+TAIL = """
+What stays is small: data and models in S3, less than 100 MB, for less than 1 US cent a month, and less than 1 MB of
+logs in CloudWatch. Each notebook ends with *Clean up*: it removes what it made, and says what it leaves. A Studio space
+costs more than all jobs, as long as it runs: about 0.05 USD an hour for an `ml.t3.medium`. Stop it after the class.
+"""
+
+
+def jobs_but(names, client):
+    """The descriptions of all training jobs but those with these names, which then have theirs, too."""
+    pages = client.get_paginator("list_training_jobs").paginate()
+    new = {job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]} - names
+    names |= new
+    return [client.describe_training_job(TrainingJobName=name) for name in new]
+
+
+def run(path):
+    """Run a notebook in its folder, and save it with its outputs in the one form. Raises CellExecutionError."""
+    notebook = nbformat.read(path, as_version=4)
+    kernel = notebook.metadata.kernelspec.name
+    settings = dict(timeout=600, kernel_name=kernel, record_timing=False, resources={"metadata": {"path": path.parent}})
+    NotebookClient(notebook, **settings).execute()
+    path.write_text(in_form(nbformat.writes(notebook)), encoding="utf-8")
+
+
+def row(title, found):
+    """A row of the page: a notebook's jobs and what their hosts cost."""
+    hosts = [job["ResourceConfig"]["InstanceCount"] for job in found]
+    seconds = sum(job.get("BillableTimeInSeconds", 0) * count for job, count in zip(found, hosts, strict=True))
+    prices = [PRICES[job["ResourceConfig"]["InstanceType"]] for job in found]
+    cost = sum(price * count for price, count in zip(prices, hosts, strict=True)) * SECONDS_ON_AWS / 3600
+    return f"| {title} | {len(found)} | {sum(hosts)} | {seconds} | {cost:.2f} |"
+
+
+def main(paths):
+    client, rows, found, names = boto3.client("sagemaker"), [], [], set()
+    jobs_but(names, client)
+    for path in paths:
+        print(f"== {path.stem}", flush=True)
+        run(path)
+        new = jobs_but(names, client)
+        rows.append(row(f"[{path.stem}]({path.name})", new))
+        found += new
+    if len(paths) == len(list(PAGE.parent.glob("*.ipynb"))):
+        head = HEAD.format(c4=PRICES["ml.c4.xlarge"], m5=PRICES["ml.m5.xlarge"])
+        PAGE.write_text(head + "\n".join([*rows, row("all", found)]) + "\n" + TAIL, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main([Path(argument).resolve() for argument in sys.argv[1:]])
