@@ -18,7 +18,7 @@ TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # Both stages in sandbox/local_mode/Dockerfile carry it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab test lint unit managed local studio matrix bench image image-if-docker outputs clean
+.PHONY: help lab test lint unit managed local studio matrix aws bench image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -75,21 +75,24 @@ studio: .venv-v3/installed image-if-docker  ## the notebooks in local mode, as i
 	@if $(PYTHON) -m sandbox.local_mode.docker; then \
 	$(SERIES) $(SANDBOX) --studio $(NBVAL) $(filter-out $(MANAGED_ONLY) $(TELLS_WHERE),$(NOTEBOOKS)) && \
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_studio.py && \
-	$(TESTED_ON) "Local mode as in Studio" $(PYTHON) "notebooks 01 to 05, 07 and 08, in containers"; \
+	$(TESTED_ON) "Local mode as in Studio" $(PYTHON) "notebooks 01 to 07, 09 and 10, in containers"; \
 	else echo "== The notebooks did NOT run in Studio's local mode, for the reason above." >&2; test "$$CI" != true; fi
 
 # The oldest is the seed's, the newest that of requirements.txt.
 VERSIONS := 2.3.1 2.12.1 2.15.1 2.18.1 2.21.0
-# Studio's images: those with SDK 2 run its notebooks, those with SDK 3 notebook 08; all but 00, which looks at the machine.
-SDK_2_IMAGES := studio-2.9 studio-3.9
-SDK_3_IMAGES := studio-4.4
+# Studio's images, the last with SDK 2 and the newest with SDK 3, which runs notebook 10 alone; all but 00, which looks at the machine.
+SDK_2_IMAGES := studio-2.14
+SDK_3_IMAGES := studio-4.5
 TESTED_ON := $(PYTHON) tests/tested_on.py
 # Where the environments are: a folder outside of a clone keeps them for the next one.
 MATRIX ?= $(CURDIR)/.matrix
 # TensorFlow 2.3.1 installs on Python 3.8 at most; AWS's image of it has 3.7.
 PYTHON_3_7 ?= $(lastword python3.7 $(wildcard $(HOME)/.pyenv/versions/3.7.*/bin/python))
+# Those of Studio's images.
+PYTHON_3_11 ?= $(lastword python3.11 $(wildcard $(HOME)/.pyenv/versions/3.11.*/bin/python))
+PYTHON_3_12 ?= $(lastword python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python))
 
-matrix: $(VERSIONS:%=matrix-%) $(SDK_2_IMAGES:%=matrix-%) $(SDK_3_IMAGES:%=matrix-%) .venv-v3/installed  ## train.py on five versions of TensorFlow, the notebooks on Studio's packages
+matrix: $(VERSIONS:%=matrix-%) matrix-seed-image $(SDK_2_IMAGES:%=matrix-%) $(SDK_3_IMAGES:%=matrix-%) .venv-v3/installed  ## train.py on five versions of TensorFlow, the notebooks in the seed's image and on Studio's packages
 	@echo "== notebook 00 with packages from PyPI: some minutes"
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_setup.py
 
@@ -99,10 +102,16 @@ matrix-%: $(MATRIX)/%/installed .venv/installed
 	$(MATRIX)/$*/bin/python -m pytest -p no:cacheprovider --noconftest -q tests/test_train.py
 	$(TESTED_ON) "TensorFlow $*" $(MATRIX)/$*/bin/python "the tests of \`train.py\`"
 
+# The notebooks' jobs in an environment like the seed's image, which is what they get on AWS: tests/seed_image.cfg names the
+# cells whose output is another one there. (--dist loadfile keeps a notebook's cells together.)
+matrix-seed-image: $(MATRIX)/2.3.1/installed .venv-v3/installed
+	@echo "== notebooks, as managed jobs in the environment of the seed's image"
+	SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5 LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE $(NBVAL) -p tests.seed_image $(PARALLEL) $(NOTEBOOKS)
+
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
-$(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 08, as managed jobs
+$(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs
 $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/10-model-trainer.ipynb
-$(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 08, as managed jobs
+$(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 10, as managed jobs
 matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
 	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter $(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
@@ -125,13 +134,20 @@ $(MATRIX)/%/installed: Makefile $(CONTAINER)
 	@touch $@
 
 # Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as notebook 00 makes it.
+$(MATRIX)/studio-2.14/installed: SYSTEM_PYTHON = $(PYTHON_3_11)
+$(MATRIX)/studio-4.5/installed: SYSTEM_PYTHON = $(PYTHON_3_12)
 $(MATRIX)/studio-%/installed: tests/images/studio-%.txt
 	@echo "== $(@D): installing the packages of SageMaker Distribution $*"
-	@$(SYSTEM_PYTHON) -m venv $(@D)
+	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "This image needs its own Python: install it (pyenv install 3.11 3.12), \
+	or name it: make PYTHON_3_11=/path/to/python3.11 PYTHON_3_12=/path/to/python3.12 matrix" >&2; exit 1; }
 	@$(@D)/bin/python -m pip install --quiet --requirement $<
+	@test ! -e $(<:.txt=.no-deps) || $(@D)/bin/python -m pip install --quiet --no-deps --requirement $(<:.txt=.no-deps)
 	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
 	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@
+
+aws: .venv-v3/installed  ## the notebooks in your AWS account, against the same outputs: says what it costs and asks (YES=1: does not)
+	$(PYTHON) tests/on_aws.py $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 
 bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script
 	$(PYTHON) tests/bench_train.py

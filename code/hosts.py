@@ -125,7 +125,7 @@ def train(strategy, model, args, training, testing, checkpoints):
                     checkpoints.leave()
         batches = distribute(strategy, stream(test_files, size))
         loss, hits, count = sum(test_step(batches).numpy() for _ in range(test_steps)).tolist()
-        checkpoints.end_epoch(args.epochs, time.time() - began, loss / count, hits / count)
+        checkpoints.end_epoch(time.time() - began, loss / count, hits / count)
         mean_of_hosts(strategy, 0)
 
 

@@ -142,7 +142,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         print(f"stopped in epoch {self.now['epoch']} after {self.now['step']} steps", flush=True)
         sys.exit(143)
 
-    def end_epoch(self, epochs, seconds, test_loss, test_accuracy):
+    def end_epoch(self, seconds, test_loss, test_accuracy):
         """Note and print an epoch's metrics: in one string, because pieces can reach the log as several lines."""
         loss, hits, images = self.now["sums"]
         metrics = dict(loss=loss / images, accuracy=hits / images, test_loss=test_loss, test_accuracy=test_accuracy)
@@ -151,5 +151,3 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self.now["history"].append(dict(epoch=self.now["epoch"], seconds=seconds, **metrics))
         self.now.update(epoch=self.now["epoch"] + 1, step=0, sums=[0.0, 0.0, 0.0])
         self.save()
-        if self.stopping and self.now["epoch"] <= epochs:
-            self.leave()

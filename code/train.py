@@ -111,7 +111,7 @@ def train(model, args, training, testing, checkpoints):
             verbose=0,
         )
         test_loss, test_accuracy = fit.history["val_loss"][0], fit.history["val_accuracy"][0]
-        checkpoints.end_epoch(args.epochs, time.time() - began, test_loss, test_accuracy)
+        checkpoints.end_epoch(time.time() - began, test_loss, test_accuracy)
 
 
 def main():

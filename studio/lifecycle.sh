@@ -1,7 +1,7 @@
 #!/bin/bash
 # A lifecycle configuration for JupyterLab spaces in SageMaker Studio. It runs whenever a space starts: it fetches the
-# series where it is not there yet, and lets notebook 00 make the kernels. A space whose script fails or takes longer
-# than five minutes does not start; so the work is done in the background, and ~/series-setup.log tells of it.
+# series where it is not there yet, and makes its kernels. A space whose script fails or takes longer than five minutes
+# does not start; so the work is done in the background, and ~/series-setup.log tells of it.
 
 # The address of the series, as `git clone` takes it. It must be public: a script cannot type a password.
 SERIES_URL="${SERIES_URL:-}"
@@ -48,9 +48,8 @@ fetch_compose() {
 
 make_kernels() {
     if [ ! -d "$SERIES_FOLDER" ]; then return; fi
-    cd "$SERIES_FOLDER/notebooks" || return
     say "making the kernels"
-    python -m nbconvert --to markdown --execute --stdout 00-setup.ipynb | grep -E '^ *SDK [23]: '
+    python "$SERIES_FOLDER/studio/kernels.py" make || say "FAILED: notebook 00 tries again"
 }
 
 prepare() {

@@ -1,4 +1,4 @@
-"""Notebook 00 with real packages from PyPI: gigabytes and minutes, so `make test` leaves it out.
+"""studio/kernels.py with real packages from PyPI: gigabytes and minutes, so `make test` leaves it out.
 
 python -m pytest tests/matrix_setup.py
 """
@@ -15,17 +15,15 @@ IMPORTS = {
 }
 
 
-@pytest.mark.parametrize(("image", "kernel"), [("3.12.0", "sagemaker-v2"), ("2.245.0", "sagemaker-v3")])
+@pytest.mark.parametrize(("image", "kernel"), [("3.12.0", "sagemaker-v2"), ("2.257.0", "sagemaker-v3")])
 def test_the_kernel_of_the_other_sdk_starts_and_has_it(tmp_path, image, kernel):
     space = Space(tmp_path, image)
     for name in ("requirements.txt", "requirements-v3.txt"):
         shutil.copy(ROOT / name, space.series)
-    del space.environment["PIP_NO_INDEX"], space.environment["PIP_FIND_LINKS"]
     space.keep_pip_settings()
-    printed, found = space.run(timeout=1500)
-    assert found["found"] == {"sagemaker-v2": "2", "sagemaker-v3": "3"}, printed
+    space.make(timeout=1500)
     python = space.spec(kernel)["argv"][0]
     subprocess.run([python, "-c", f"import ipykernel; {IMPORTS[kernel]}"], env=space.environment, check=True)
-    assert space.run()[0] == ["SDK 2: was there", "SDK 3: was there"]
+    assert [line.rpartition(", ")[2] for line in space.make()] == ["was there", "was there"]
     used = sum(file.lstat().st_size for file in (space.home / ".venvs").rglob("*")) / 1e9
-    assert used < 2.5, f"{used:.1f} GB: notebook 00 says how much it needs"
+    assert used < 2.5, f"{used:.1f} GB: studio/kernels.py says how much it needs"

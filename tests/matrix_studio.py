@@ -3,8 +3,6 @@
 python -m pytest tests/matrix_studio.py
 """
 
-import html
-import json
 import re
 import signal
 
@@ -94,20 +92,18 @@ def test_an_interrupted_job_in_a_space_leaves_nothing(start, tmp_path, number):
 
 
 @pytest.mark.usefixtures("clean_docker")
-def test_notebook_00_says_what_runs_in_a_space(start):
-    convert = ("jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout", "notebooks/00-setup.ipynb")
-    process = start("--studio", *convert)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    cells = json.loads(out)["cells"]
-    outputs = ["".join(o["data"]["text/html"]) for c in cells for o in c.get("outputs", []) if "data" in o]
-    tables = html.unescape("".join(outputs))
-    rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>.*?</tr>", tables)]
-    found = {row[0]: row[1:] for row in rows if row}
-    assert found["place"] == [f"the Studio space {studio.NAME}"]
-    said = {name[:2]: row[-1] for name, row in found.items() if re.match(r"\d\d-", name)}
-    assert said.pop("06") == "no: it is about AWS's machines"
-    assert said.pop("07") == "no: Studio runs one container a job"
-    assert said == dict.fromkeys(["01", "02", "03", "04", "05", "08"], "yes")
+def test_what_runs_in_a_space_is_told_there(start):
+    def told(what):
+        process = start("--studio", "python", "studio/kernels.py", what)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        return [re.split(" {2,}", line) for line in out.splitlines()]
+
+    assert told("where")[0] == ["place", f"the Studio space {studio.NAME}"]
     # What it says of managed jobs is seen from the kernels of both SDKs.
-    assert {row[-2] for name, row in found.items() if re.match(r"\d\d-", name)} == {"yes"}
+    _, *rows = told("runs")
+    assert {managed for _, _, managed, _ in rows} == {"yes"}
+    local = {name[:2]: said for name, _, _, said in rows}
+    assert local.pop("08") == "no: it trains on AWS's machines only"
+    assert local.pop("09") == "no: Studio runs one container a job"
+    assert set(local.values()) == {"yes"}

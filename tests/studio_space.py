@@ -1,7 +1,8 @@
-"""A Studio space in a folder: an image with the SDK you name, an empty home, and the series cloned into it."""
+"""A Studio space in a folder: an image with the SDK you name, an empty home, and the series in it."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,17 +14,6 @@ REQUIREMENTS = {
     "requirements.txt": "sagemaker>=2.257,<3\nipykernel\n",
     "requirements-v3.txt": "sagemaker>=3,<4\nipykernel\n",
 }
-# Runs the code cells in order, as a kernel does, and prints what they found.
-RUN = """
-import json, sys
-cells = json.load(open("00-setup.ipynb"))["cells"]
-names = {}
-for cell in cells:
-    if cell["cell_type"] == "code":
-        exec("".join(cell["source"]), names)
-choices = {path.name[:2]: names["choice"](names["needs"](path)) for path in names["Path"]().glob("0[1-9]-*.ipynb")}
-print(json.dumps({"serves": names["serves"], "found": names["found"], "choices": choices}))
-"""
 
 
 def wheel(folder, name, version):
@@ -36,13 +26,14 @@ def wheel(folder, name, version):
 
 
 class Space:
-    """`sdk`: the version that the image's Python has, or None."""
+    """`sdk`: the version that the image's Python has, or None; `docker`: a shell script that stands for it."""
 
-    def __init__(self, folder, sdk):
+    def __init__(self, folder, sdk, docker="exit 1"):
         self.home, self.image, self.index = folder / "home", folder / "image", folder / "index"
         self.series = self.home / "series"
         self.index.mkdir()
-        shutil.copytree(ROOT / "notebooks", self.series / "notebooks")
+        for name in ("notebooks", "studio"):
+            shutil.copytree(ROOT / name, self.series / name)
         for name, text in REQUIREMENTS.items():
             (self.series / name).write_text(text)
         for name, version in (("sagemaker", "2.257.9"), ("sagemaker", "3.20.0"), ("ipykernel", "7.0.0")):
@@ -53,16 +44,15 @@ class Space:
         for entry in real.iterdir():
             if not entry.name.startswith("sagemaker"):
                 (self.packages / entry.name).symlink_to(entry)
-        share = Path("share", "jupyter", "nbconvert")
-        (self.image / share).parent.mkdir(parents=True)
-        (self.image / share).symlink_to(Path(sys.prefix) / share)
         self.set_sdk(sdk)
+        self.set_program("docker", docker)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "AWS_", "JUPYTER_"))},
             "HOME": str(self.home),
-            "PATH": f"{self.image / 'bin'}:/usr/bin:/bin",
+            "PATH": str(self.image / "bin"),  # not this machine's Docker
             "SAGEMAKER_SPACE_NAME": "seat-01",
-            "IMAGE_VERSION": "4.4.0",
+            "IMAGE_VERSION": "4.5.3",
+            "AWS_EC2_METADATA_DISABLED": "true",  # nobody waits for a machine of AWS's
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.index),
         }
@@ -77,10 +67,15 @@ class Space:
             folder.mkdir()
             (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: sagemaker\nVersion: {version}\n")
 
-    def start(self):
-        """Begin notebook 00, in a process."""
+    def set_program(self, name, script):
+        program = self.image / "bin" / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def start(self, *arguments, python=None):
+        """Begin studio/kernels.py, in a process; in the notebook's folder, as notebook 00 does."""
         return subprocess.Popen(
-            [self.image / "bin" / "python", "-c", RUN],
+            [python or self.image / "bin" / "python", "../studio/kernels.py", *arguments],
             cwd=self.series / "notebooks",
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -88,19 +83,27 @@ class Space:
             text=True,
         )
 
+    def finish(self, process, code=0, timeout=300):
+        """The lines that it printed."""
+        output, errors = process.communicate(timeout=timeout)
+        assert (process.returncode, errors) == (code, "")
+        return output.splitlines()
+
+    def run(self, *arguments, python=None, **end):
+        return self.finish(self.start(*arguments, python=python), **end)
+
+    def make(self, **end):
+        return self.run("make", **end)
+
+    def table(self):
+        """What `runs` says: notebook -> which kernel, managed jobs, local mode."""
+        _, *rows = [re.split(" {2,}", line) for line in self.run("runs")]
+        return {name[:2]: said for name, *said in rows}
+
     def keep_pip_settings(self):
         """Use the package index that this machine uses."""
+        del self.environment["PIP_NO_INDEX"], self.environment["PIP_FIND_LINKS"]
         self.environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-
-    def finish(self, process, timeout=300):
-        """What the notebook said about the two kernels, and what it found."""
-        output, errors = process.communicate(timeout=timeout)
-        assert process.returncode == 0, errors
-        *printed, found = output.splitlines()
-        return [line for line in printed if line.startswith(("SDK", "sagemaker-"))], json.loads(found)
-
-    def run(self, timeout=300):
-        return self.finish(self.start(), timeout)
 
     def spec(self, kernel):
         return json.loads((self.home / ".local/share/jupyter/kernels" / kernel / "kernel.json").read_text())

@@ -14,21 +14,19 @@ LIMIT = 16384  # of a lifecycle configuration, in base64
 
 
 class Started:
-    """A space that starts with the lifecycle configuration; `docker` is a shell script that stands for it."""
+    """A space that starts with the lifecycle configuration."""
 
-    def __init__(self, folder, docker="exit 1"):
-        self.space = Space(folder, "3.12.0")
+    def __init__(self, folder, **options):
+        self.space = Space(folder, "3.12.0", **options)
         self.home = self.space.home
         self.log = self.home / "series-setup.log"
-        program = folder / "image" / "bin" / "docker"
-        program.write_text(f"#!/bin/sh\n{docker}\n")
-        program.chmod(0o755)
         # The series is in a Git repository, not in the home.
         self.repository = self.space.series.rename(folder / "repository")
         for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "The series"]):
             identity = ["-c", "user.name=series", "-c", "user.email=series@example.com"]
             subprocess.run(["git", *identity, *command], cwd=self.repository, check=True)
-        self.environment = {**self.space.environment, "SERIES_URL": f"file://{self.repository}"}
+        path = f"{self.space.environment['PATH']}:/usr/bin:/bin"  # for git and curl
+        self.environment = {**self.space.environment, "PATH": path, "SERIES_URL": f"file://{self.repository}"}
 
     def start(self, **environment):
         """Start the space: seconds until the script returned, and what the log says when all is done."""
@@ -58,8 +56,8 @@ def test_it_returns_at_once_and_the_kernels_are_there_when_it_is_done(started):
     assert started.seconds < 5
     assert [line for line in started.first if "FAILED" in line] == []
     text = "\n".join(started.first)
-    assert "SDK 2: made: it has an environment of its own" in text
-    assert "SDK 3: made: it starts the Python of the image" in text
+    assert "SDK 2: 2.257.9 in the kernel sagemaker-v2, made: it has an environment of its own" in text
+    assert "SDK 3: 3.12.0 in the kernel sagemaker-v3, made: it starts the Python of the image" in text
     assert (started.home / "sagemaker-tensorflow-series/notebooks/02-session-and-role.ipynb").exists()
     assert started.space.spec("sagemaker-v2")["display_name"] == "Python 3 (SageMaker SDK 2)"
 
@@ -71,11 +69,10 @@ def test_it_brings_docker_compose_where_docker_is(started):
 
 def test_the_next_start_keeps_what_the_learner_did(started):
     notebook = started.home / "sagemaker-tensorflow-series/notebooks/02-session-and-role.ipynb"
-    edited = notebook.read_text().replace("# 1. Session and role", "# 1. Session and role, and what I learned")
-    notebook.write_text(edited)
+    notebook.write_text(edited := notebook.read_text() + "\n")
     _, lines = started.start()
     assert notebook.read_text() == edited
-    assert "SDK 2: was there" in "\n".join(lines) and "SDK 3: was there" in "\n".join(lines)
+    assert [line.rpartition(", ")[2] for line in lines if line.startswith("SDK")] == ["was there", "was there"]
 
 
 def test_a_wrong_address_is_told_and_lets_the_space_start(tmp_path):
@@ -85,7 +82,14 @@ def test_a_wrong_address_is_told_and_lets_the_space_start(tmp_path):
     assert "FAILED: is the address right and public" in text and "no Docker here" in text
     assert not list(started.home.glob("sagemaker-tensorflow-series*"))
     # Once the address is right, the next start makes up for it.
-    assert "SDK 2: made" in "\n".join(started.start()[1])
+    assert "SDK 2: 2.257.9 in the kernel sagemaker-v2, made" in "\n".join(started.start()[1])
+
+
+def test_a_kernel_that_cannot_be_made_is_told_and_lets_the_space_start(tmp_path):
+    started = Started(tmp_path)
+    _, lines = started.start(PIP_FIND_LINKS=str(tmp_path / "nothing"))
+    assert [line for line in lines if line.startswith("SDK 2: not made: ERROR: No matching distribution")]
+    assert [line for line in lines if line.endswith("FAILED: notebook 00 tries again")]
 
 
 # --- the template ---------------------------------------------------------------------------------

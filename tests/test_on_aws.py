@@ -1,0 +1,86 @@
+"""tests/on_aws.py, with the sandbox in AWS's place."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BEFORE = """
+import boto3, sagemaker, time
+boto3.client("s3").put_object(Bucket=sagemaker.Session().default_bucket(), Key="older/object", Body=b"by another person")
+time.sleep(1.1)
+"""
+CELLS = [
+    (
+        """import os, pathlib, sagemaker, tempfile
+from sagemaker.tensorflow import TensorFlow
+os.environ["LOCAL_MODE"]""",
+        "'0'",
+    ),
+    (
+        """sess = sagemaker.Session()
+source = pathlib.Path(tempfile.mkdtemp())
+_ = (source / "hello.py").write_text("print('hello')")
+est = TensorFlow(entry_point="hello.py", source_dir=str(source), role=sagemaker.get_execution_role(),
+    framework_version="2.3.1", py_version="py37", model_dir=False, instance_type="ml.c4.xlarge", instance_count=1,
+    base_job_name="tiny")
+est.fit(logs="None")
+est.latest_training_job.describe()["TrainingJobStatus"]""",
+        "'Completed'",
+    ),
+    ("6 * 7", "41"),
+]
+
+
+def notebook(path):
+    cells = []
+    for number, (source, result) in enumerate(CELLS, 1):
+        output = nbformat.v4.new_output("execute_result", {"text/plain": result}, execution_count=number)
+        cells.append(nbformat.v4.new_code_cell(source, execution_count=number, outputs=[output]))
+        cells[-1].id = f"c{number}"
+    cells[1].metadata.tags = ["nbval-ignore-output"]  # fit() prints statuses
+    cells.append(nbformat.v4.new_code_cell('est.latest_training_job.describe()["TrainingJobStatus"]', execution_count=4))
+    cells[-1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "'Completed'"}, execution_count=4)]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
+def outside(**environment):
+    """on_aws.py as a program, with no account but what is given -> its message."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nothing = dict(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true")
+    command = [sys.executable, "tests/on_aws.py", "notebooks/01-quick-start.ipynb"]
+    environment = {**clean, **nothing, **environment}
+    done = subprocess.run(command, cwd=ROOT, env=environment, input="", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_what_is_missing_is_said_in_one_line():
+    assert outside() == "aws: no region. Set one: AWS_DEFAULT_REGION=us-east-1 make aws\n"
+    message = outside(AWS_DEFAULT_REGION="eu-west-1")
+    assert message.startswith("aws: no credentials that AWS takes (Unable to locate credentials") and "AWS_PROFILE" in message
+    assert "(The config profile (nobody) could not be found). Set AWS_PROFILE" in outside(AWS_PROFILE="nobody")
+
+
+def test_a_user_is_told_to_take_a_role(cloud):
+    cloud.iam.create_user(UserName="alice")
+    key = cloud.iam.create_access_key(UserName="alice")["AccessKey"]
+    names = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    inside = {name: value for name, value in cloud.account.environment().items() if name != "AWS_SESSION_TOKEN"}
+    message = outside(**{**inside, **names})
+    assert message.startswith("aws: these credentials are not those of a role.") and "assume-role" in message
+
+
+def test_the_run_is_compared_and_what_is_left_is_listed(start, tmp_path_factory):
+    path = tmp_path_factory.mktemp("notebook") / "11-tiny.ipynb"
+    notebook(path)
+    program = f'{sys.executable} -c "$BEFORE" && exec {sys.executable} tests/on_aws.py {path}'
+    process = start("sh", "-c", program, YES="1", BEFORE=BEFORE, SANDBOX_IMAGES="/dev/null", LOCAL_MODE="1")
+    out, err = process.communicate(timeout=240)
+    print(out, err)
+    assert process.returncode == 1
