@@ -106,7 +106,7 @@ matrix-%: $(MATRIX)/%/installed .venv/installed
 # cells whose output is another one there. (--dist loadfile keeps a notebook's cells together.)
 matrix-seed-image: $(MATRIX)/2.3.1/installed .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the environment of the seed's image"
-	SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5 LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE $(NBVAL) -p tests.seed_image $(PARALLEL) $(NOTEBOOKS)
+	SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5 LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs
@@ -160,11 +160,8 @@ image: .venv/installed  ## build the training image of local mode
 image-if-docker: .venv/installed
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image || echo "== image: not built" >&2; fi
 
-outputs: .venv-v3/installed image-if-docker  ## run every notebook and save its outputs
-	@# One by one, because nbconvert would keep the first notebook's kernel for all.
-	for notebook in $(NOTEBOOKS); do $(SERIES) $(SANDBOX) jupyter nbconvert --to notebook --execute --inplace \
-	--ExecutePreprocessor.record_timing=False $$notebook || exit 1; done
-	$(PYTHON) tests/notebook_form.py $(NOTEBOOKS)
+outputs: .venv-v3/installed  ## run every notebook as managed jobs, save its outputs, and write notebooks/COST.md
+	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(NOTEBOOKS)
 
 clean:  ## remove the environments, the training image and every cache
 	rm -rf $(MATRIX) .venv .venv-v3 .pytest_cache .ruff_cache

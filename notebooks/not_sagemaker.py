@@ -9,10 +9,12 @@ import logging
 import os
 import re
 import sys
+import warnings
 from importlib.metadata import distributions
 
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
-STATUS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (\w+) - ")  # as the SDK's fit() prints it
+# As SDK 2 prints each status, and SDK 3 the last one.
+STATUS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?=\w+ - )|Final Resource Status: \[bold\])(\w+)")
 CONTAINER = re.compile(r"^\S+ +\| ?")  # local mode's "...-algo-1-x7k2p | "
 
 
@@ -24,18 +26,31 @@ class WrongKernel(Exception):
 
 
 def prepare(sdk=2):
-    """Stop in a kernel with another version of the SDK, and let logs show warnings only. Raises WrongKernel."""
+    """Stop in a kernel with another version of the SDK; short errors, logs with warnings only. Raises WrongKernel."""
     installed = [package.version for package in distributions(name="sagemaker")] or ["none"]
     if not installed[0].startswith(f"{sdk}."):
         raise WrongKernel(
             f"This notebook needs version {sdk} of the SageMaker Python SDK. This kernel has: {installed[0]}.\n"
             "Run 00-setup.ipynb: it makes the kernel with the right version, and says which one to choose."
         )
+    short_errors()
     logging.basicConfig(level=logging.WARNING)  # else the SDK prints INFO lines from its first fit() on
     logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
-    logging.getLogger("sagemaker.local.image").setLevel(logging.ERROR)  # else a warning that a role's key expires
+    for name in ("local.image", "core.local.image", "core.helper.iam_role_resolver", "core.utils.utils"):
+        logging.getLogger(f"sagemaker.{name}").setLevel(logging.ERROR)  # else warnings: of a role's keys, for one
+    warnings.filterwarnings("ignore", message=".*ipywidgets")  # SDK 3 would show a status in one
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # TensorFlow in the notebook: errors only
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # else two lines about rounding at every start
+
+
+def short_errors():
+    """Show an error as its last line, also after a library has brought its own way (SDK 2 installs that of rich)."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell:
+        shell.InteractiveTB.set_mode("Minimal")
+        shell.events.register("pre_run_cell", lambda info: vars(shell).pop("_showtraceback", None))
 
 
 def table(rows, columns=None):
@@ -73,6 +88,14 @@ class Log(io.TextIOBase):
 def keep_log():
     """`with keep_log() as log:` keeps what is printed in `log.lines`, and shows a job's statuses meanwhile."""
     log = Log(sys.stdout)
-    with contextlib.redirect_stdout(log):
-        yield log
-    print(file=log.screen)
+    sdk_3 = logging.getLogger("sagemaker.core.resources")  # SDK 3 passes a managed job's log on through it, as INFO
+    handler = logging.StreamHandler(log)
+    sdk_3.addHandler(handler)
+    sdk_3.setLevel(logging.INFO)
+    sdk_3.propagate = False
+    try:
+        with contextlib.redirect_stdout(log):
+            yield log
+    finally:
+        sdk_3.removeHandler(handler)
+        print(file=log.screen)

@@ -1,7 +1,7 @@
-"""A plugin of pytest, for nbval: `-p tests.seed_image` compares notebooks whose jobs run in the seed's own image, 2.3.1.
+"""A plugin of pytest for nbval, `-p seed_image`: the jobs of the notebooks run in the seed's own image, 2.3.1.
 
-That is what a learner on AWS gets without TRAINING_IMAGE. tests/seed_image.cfg names the cells whose output is another one
-there. Each of them must differ and may not raise; every other cell must have its committed output.
+That is what a learner on AWS gets without TRAINING_IMAGE. tests/seed_image.cfg names the cells whose output is another
+one there. Each of them must differ and may not raise; every other cell must have its committed output.
 """
 
 import configparser

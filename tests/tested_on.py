@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
+IMAGES = Path(__file__).parent / "images"
 BEGIN, END = "<!-- tested-on -->\n", "<!-- /tested-on -->\n"
 
 
@@ -24,11 +25,17 @@ def versions(python):
     return packages.get("sagemaker", "–"), boto3, tensorflow, re.search(r"\(python ([\d.]+)\)", about_pip)[1]
 
 
+def is_of_the_past(row):
+    """Whether a row is about an image of Studio's that is tested no more."""
+    image = re.match(r"\| SageMaker Distribution ([\d.]+) \|", row)
+    return image is not None and not (IMAGES / f"studio-{image[1]}.txt").exists()
+
+
 def with_row(text, cells):
     """The README's text with this row in the table, in the place of an older one with the same first cell."""
     before, table, after = text.partition(BEGIN)[0], text.partition(BEGIN)[2].partition(END)[0], text.partition(END)[2]
     row, start = f"| {' | '.join(cells)} |", f"| {cells[0]} |"
-    rows = [row if old.startswith(start) else old for old in table.splitlines()]
+    rows = [row if old.startswith(start) else old for old in table.splitlines() if not is_of_the_past(old)]
     return before + BEGIN + "\n".join(rows if row in rows else [*rows, row]) + "\n" + END + after
 
 

@@ -1,0 +1,47 @@
+"""The lesson first: how heavy the series may be. A job trains early, cells are small, and what they show is a value."""
+
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+ONLY_TRUE = re.compile(r"[\s()\[\],]*(?:(?:True|False)[\s()\[\],]*)+")
+
+
+def cells(kind, notebooks=NOTEBOOKS):
+    """The cells of a kind -> (notebook, cell)"""
+    found = [(path.stem, cell) for path in notebooks for cell in nbformat.read(path, as_version=4).cells]
+    return [(name, cell) for name, cell in found if cell.cell_type == kind]
+
+
+def shown(cell):
+    """The text of a cell's outputs."""
+    return " ".join(output.get("text") or output.get("data", {}).get("text/plain") or "" for output in cell.outputs)
+
+
+def test_the_first_job_trains_at_the_12th_code_cell_at_the_latest():
+    sources = [cell.source for name, cell in cells("code") if not name.startswith("00-")]
+    assert next(number for number, source in enumerate(sources, 1) if ".fit(" in source) <= 12
+
+
+def test_the_notebooks_define_at_most_15_functions_and_classes():
+    sources = [cell.source for _, cell in cells("code")]
+    found = [line for source in sources for line in re.findall(r"(?m)^\s*(?:def|class) .*", source)]
+    assert len(found) <= 15, found
+
+
+def test_at_most_five_outputs_only_say_true_or_false():
+    found = [(name, cell.source) for name, cell in cells("code") if ONLY_TRUE.fullmatch(shown(cell))]
+    assert len(found) <= 5, found
+
+
+def test_the_prose_has_at_most_14000_words():
+    texts = [re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL) for _, cell in cells("markdown")]
+    assert sum(len(text.split()) for text in texts) <= 14_000
+
+
+def test_the_median_code_cell_has_at_most_four_lines():
+    lengths = [sum(bool(line.strip()) for line in cell.source.splitlines()) for _, cell in cells("code")]
+    assert statistics.median(lengths) <= 4
