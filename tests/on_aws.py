@@ -25,9 +25,9 @@ def whose():
     """-> (account, region, ARN of the role); where one is missing, end with a line that says what to do."""
     logging.disable(logging.WARNING)  # else the SDK warns where the role may not read itself
     os.environ["SAGEMAKER_SUPPRESS_V2_WARNING"] = "1"
-    import sagemaker
-
     try:
+        import sagemaker
+
         region = boto3.Session().region_name or sys.exit("aws: no region. Set one: export AWS_DEFAULT_REGION=us-east-1")
         return boto3.client("sts").get_caller_identity()["Account"], region, sagemaker.get_execution_role()
     except (BotoCoreError, ClientError) as error:

@@ -5,6 +5,7 @@ runs started. Prices: https://aws.amazon.com/sagemaker/ai/pricing/, on-demand tr
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import boto3
@@ -12,7 +13,8 @@ import nbformat
 from nbclient import NotebookClient
 from notebook_form import in_form
 
-PAGE = Path(__file__).parents[1] / "notebooks" / "COST.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "notebooks" / "COST.md"
 PRICES = {"ml.c4.xlarge": 0.279, "ml.m5.xlarge": 0.23}  # USD an hour
 SECONDS_ON_AWS = 180  # of a host: an image of 2 GB is downloaded first
 HEAD = """\
@@ -44,12 +46,16 @@ def jobs_but(names, client):
 
 
 def run(path):
-    """Run a notebook in its folder, and save it with its outputs in the one form. Raises CellExecutionError."""
+    """Run a notebook in its folder, and save it with its outputs in the one form, without the paths of this machine.
+    Raises CellExecutionError."""
     notebook = nbformat.read(path, as_version=4)
     kernel = notebook.metadata.kernelspec.name
     settings = dict(timeout=600, kernel_name=kernel, record_timing=False, resources={"metadata": {"path": path.parent}})
     NotebookClient(notebook, **settings).execute()
-    path.write_text(in_form(nbformat.writes(notebook)), encoding="utf-8")
+    text = nbformat.writes(notebook)
+    for here, anywhere in (sys.executable, "python"), (tempfile.gettempdir(), "/tmp"), (str(ROOT), "."):
+        text = text.replace(here, anywhere)
+    path.write_text(in_form(text), encoding="utf-8")
 
 
 def row(title, found):

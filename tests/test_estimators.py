@@ -49,7 +49,159 @@ NAMES = {
 }
 OUT = "(left out)"
 # notebook and variable: what differs from the seed, and why.
-DIFFERENCES = {}
+DIFFERENCES = {
+    "02 role": ({"=": "get_execution_role(laptop)"}, "shown to fail: the credentials of a user on a laptop"),
+    "02 role 2": (
+        {"=": "f'arn:aws:iam::{sess.account_id()}:role/SageMakerExecutionRole'"},
+        "the remedy on a laptop: the role is named",
+    ),
+    "03 on_aws": (
+        {"hyperparameters": OUT, "instance_type": "'ml.m5.xlarge'", "code_location": "f's3://{bucket}/{mine}'"},
+        "a request to look at, never run: the instance for new accounts, and a place of its own for the code",
+    ),
+    "04 estimator": (
+        {"**": "copy.deepcopy({**parameters, **change})"},
+        "each parameter is changed once, to see which field of the request moves",
+    ),
+    "04 look": (
+        {
+            "**": "parameters",
+            "source_dir": "folder",
+            "entry_point": "'look.py'",
+            "hyperparameters.rate": "0.001",
+            "hyperparameters.shuffle": "False",
+            "hyperparameters.augment": "True",
+            "hyperparameters.layers": "[32, 64]",
+            "hyperparameters.note": "''",
+            "hyperparameters.limit": "None",
+        },
+        "a script that prints how each type of value arrives",
+    ),
+    "04 strict": (
+        {"**": "parameters", "source_dir": "folder", "entry_point": "'strict.py'", "model_dir": "'/opt/ml/model'"},
+        "a script without --model_dir, which the seed's comment warns of",
+    ),
+    "05 own": (
+        {"hyperparameters": OUT, "entry_point": "'own.py'", "source_dir": "folder"},
+        "a script that reads the variables itself",
+    ),
+    "06 est": (
+        {"metric_definitions": "metric_definitions", "hyperparameters.epochs": "3"},
+        "three epochs make a curve, and metrics are read from the log",
+    ),
+    "07 est": (
+        {
+            "hyperparameters.learning-rate": OUT,
+            "hyperparameters.beta_1": OUT,
+            "hyperparameters.beta_2": OUT,
+            "source_dir": "'own-script/sagemaker'",
+            "hyperparameters.batch-size": "64",
+            "hyperparameters.epochs": "5",
+        },
+        "the learner's own script: five epochs of a small data set, two options",
+    ),
+    "07 est.source_dir": ({"=": "'own-script/laptop'"}, "a usual mistake: the script of the laptop, unchanged"),
+    "07 est.source_dir 2": ({"=": "f'{laptop}/wrong'"}, "a usual mistake: the model is saved in another folder"),
+    "07 est.set_hyperparameters": ({"epochs": "1"}, "one epoch is enough for that mistake"),
+    "08 instance_type": ({"=": "'ml.m5.xlarge'"}, "managed jobs alone, on the instance for new accounts"),
+    "08 est": (
+        {
+            "base_job_name": "'mnist-managed'",
+            "max_run": "1800",
+            "metric_definitions": "[{'Name': 'test_accuracy', 'Regex': ' test_accuracy=([0-9.]+)'}]",
+        },
+        "a name, a limit and a metric of its own, for the lesson on what describes a job",
+    ),
+    "08 long": (
+        {
+            "base_job_name": "'mnist-managed'",
+            "max_run": "1800",
+            "checkpoint_s3_uri": "checkpoints",
+            "hyperparameters.epochs": "500",
+            "hyperparameters.checkpoint-dir": "'/opt/ml/checkpoints'",
+            "hyperparameters.checkpoint-seconds": "5",
+        },
+        "long enough to be stopped, with checkpoints by the clock",
+    ),
+    "08 spot": (
+        {
+            "base_job_name": "'mnist-managed'",
+            "checkpoint_s3_uri": "checkpoints",
+            "use_spot_instances": "True",
+            "max_run": "1800",
+            "max_wait": "3600",
+            "hyperparameters.epochs": "finished + 1",
+            "hyperparameters.checkpoint-dir": "'/opt/ml/checkpoints'",
+            "hyperparameters.checkpoint-seconds": "5",
+        },
+        "a spot instance that goes on from these checkpoints for one epoch more",
+    ),
+    "08 refused": (
+        {"hyperparameters": OUT, "use_spot_instances": "True", "max_run": "1800", "max_wait": "60"},
+        "a request that SageMaker refuses: max_wait is less than max_run",
+    ),
+    "08 est.set_hyperparameters": ({"epochs": "0"}, "a job that fails: train.py refuses 0 epochs"),
+    "09 est": ({"instance_count": "2", "hyperparameters.batch-size": "256"}, "two hosts share the seed's batch of 512"),
+    "09 mirrored": (
+        {
+            "hyperparameters": OUT,
+            "entry_point": "'look.py'",
+            "source_dir": "folder",
+            "framework_version": "'2.18.0'",
+            "py_version": "'py310'",
+            "distribution": {"multi_worker_mirrored_strategy": {"enabled": "True"}},
+            "instance_count": "2",
+        },
+        "a script that prints TF_CONFIG, in an image whose container code sets it",
+    ),
+    "09 mirrored.set_hyperparameters": ({"fail": "1"}, "one of two hosts fails"),
+    "10 trainer": (
+        {
+            "sagemaker_session": "sess",
+            "training_image": "image",
+            "base_job_name": "f'{run}-3'",
+            "local_container_root": "work",
+        },
+        "SDK 3 needs the image's address; a name and a folder of this run alone",
+    ),
+    "10 least": (
+        {
+            "role": OUT,
+            "source_code": OUT,
+            "compute": OUT,
+            "output_data_config": OUT,
+            "hyperparameters": OUT,
+            "sagemaker_session": "sess",
+            "training_image": "image",
+        },
+        "what SDK 3 fills in where all is left out",
+    ),
+    "10 trainer.stopping_condition": (
+        {"=": "StoppingCondition(max_runtime_in_seconds=24 * 60 * 60)"},
+        "SDK 2's limit of a day, where SDK 3 has an hour",
+    ),
+    "10 est.image_uri": (
+        {"=": "os.environ.get('TRAINING_IMAGE')"},
+        "the image is given after the request was made with the seed's versions",
+    ),
+    "10 trainer.training_mode": ({"=": "Mode.LOCAL_CONTAINER"}, "local mode, in SDK 3's words"),
+    "10 trainer.training_image": (
+        {"=": "os.environ.get('TRAINING_IMAGE', image)"},
+        "the image of local mode, in SDK 3's words",
+    ),
+    "10 ModelTrainer": (
+        {
+            "role": OUT,
+            "source_code": OUT,
+            "compute": OUT,
+            "output_data_config": OUT,
+            "hyperparameters": OUT,
+            "training_image": "image",
+            "framework_version": "'2.3.1'",
+        },
+        "shown to fail: a parameter of SDK 2's",
+    ),
+}
 
 
 def value(node, known):

@@ -10,6 +10,7 @@ from cloud import (
     wait_for,
 )
 
+from sandbox.account import backend
 from sandbox.training import artifacts
 
 SAVE_TREE = """
@@ -153,3 +154,10 @@ def test_checkpoints(cloud, monkeypatch):
     assert f"['{first}']" in cloud.lines(second)
     assert cloud.keys("checkpoints/") == sorted([f"checkpoints/{first}", f"checkpoints/{second}", "checkpoints/last"])
     assert cloud.get("checkpoints/last") == second.encode()
+
+
+def test_an_object_that_is_replaced_while_it_is_read(cloud):
+    cloud.put("replaced", b"old")
+    found = backend.buckets()[BUCKET].keys["replaced"]
+    cloud.put("replaced", b"new")
+    assert found.value == b"old" and cloud.get("replaced") == b"new"

@@ -34,7 +34,7 @@ from moto.logs.responses import LogsResponse
 from moto.moto_proxy import logger, proxy3
 from moto.moto_proxy.certificate_creator import CertificateCreator
 from moto.s3.exceptions import S3AccessDeniedError
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 from moto.s3.responses import ACTION_MAP, S3Response
 from moto.sts.models import sts_backends
 
@@ -45,6 +45,7 @@ POLICY_PREFIXES = {"monitoring": "cloudwatch"}
 CERTIFICATE_TEMPLATE = os.path.join(CertificateCreator.certdir, "req.conf.tmpl")
 operation_shape = get_service_model("sagemaker").operation_model
 INTERNAL = "The request processing has failed because of an internal error."
+FakeKey.dispose = lambda key, garbage=False: None  # who is reading an object while it is replaced gets the old one
 logger.setLevel("CRITICAL")  # moto would log every request to stdout
 warnings.filterwarnings("ignore", "Exception.* does not match an error shape")  # denials are in no service's model
 
