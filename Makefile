@@ -61,6 +61,7 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form,
 unit: .venv-v3/installed
 	SANDBOX_IMAGES=/dev/null $(PYTHON) -m pytest --timeout=300 -p no:cacheprovider -q $(PARALLEL) tests
 
+# SANDBOX_POLICY=arn:aws:iam::aws:policy/AmazonSageMakerFullAccess make managed: with no more rights than AWS's own policy gives.
 managed: .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
 	$(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(NOTEBOOKS)
@@ -107,6 +108,7 @@ matrix-%: $(MATRIX)/%/installed .venv/installed
 matrix-seed-image: $(MATRIX)/2.3.1/installed .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the environment of the seed's image"
 	SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5 LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
+	$(TESTED_ON) "The seed's image" $(MATRIX)/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs

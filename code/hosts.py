@@ -1,8 +1,9 @@
-"""Several hosts, or several processors of one host, that train one model: how they meet, and the loop that they need.
+"""Several hosts that train one model: how they meet, and the loop that they need.
 
 Keras 3's `fit` cannot train on several hosts. This loop does by hand what `fit` does: TensorFlow's guide to it is
 https://www.tensorflow.org/tutorials/distribute/multi_worker_with_ctl. Who the hosts are, SageMaker says in SM_HOSTS and
-SM_CURRENT_HOST; TensorFlow wants to read it in TF_CONFIG.
+SM_CURRENT_HOST; TensorFlow wants to read it in TF_CONFIG. AWS's container can write that too (`distribution=`), for the
+same hosts: what is written here takes its place, whatever it was.
 """
 
 import atexit
@@ -10,9 +11,7 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import socket
-import tempfile
 import threading
 import time
 
@@ -26,9 +25,7 @@ HOSTS = json.loads(os.environ.get("SM_HOSTS", '["localhost"]'))
 HOST = HOSTS.index(os.environ.get("SM_CURRENT_HOST", HOSTS[0]))  # 0 is the first, which saves
 PORT = int(os.environ.get("CLUSTER_PORT", 12222))  # of the first host; each other one has the next
 PATIENCE = 600  # seconds in which all hosts must have come
-train_together = threading.Event()
-
-# --- who trains -----------------------------------------------------------------------------------
+ended = threading.Event()
 
 
 def make_strategy():
@@ -53,16 +50,16 @@ def share_of(channel):
     return (1, 0) if sharded else (len(HOSTS), HOST)
 
 
-def first_host_s(folder):
-    """All hosts have to save, because they exchange values for it; only the first host's files are kept."""
-    if HOST == 0 or folder is None:
-        return folder
-    aside = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, aside, ignore_errors=True)
-    return aside
-
-
-# --- the loop -------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def naming_silent_hosts():
+    """Fail with the names of the hosts that do not answer, if that is what ends the training."""
+    try:
+        yield
+    except tf.errors.OpError:
+        fail_without(silent(HOSTS, PORT))
+        raise
+    finally:
+        ended.set()
 
 
 def make_steps(strategy, model):
@@ -84,49 +81,47 @@ def make_steps(strategy, model):
         model.optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return tf.concat([sums, flags], 0)
 
-    def test_batch(images, labels):
-        return measure(images, labels, training=False)[1]
-
     @tf.function
     def train_step(iterator, flags):
         return strategy.reduce("SUM", strategy.run(train_batch, args=(*next(iterator), flags)), axis=None)
 
     @tf.function
     def test_step(iterator):
-        return strategy.reduce("SUM", strategy.run(test_batch, args=next(iterator)), axis=None)
+        sums = strategy.run(lambda images, labels: measure(images, labels, False)[1], args=next(iterator))
+        return strategy.reduce("SUM", sums, axis=None)
 
     return train_step, test_step
 
 
+@naming_silent_hosts()
 def train(strategy, model, args, training, testing, checkpoints):
-    """Do with all hosts what train.py's `fit` does with one."""
-    (files, images, _), (test_files, test_images, _) = training, testing
+    """Do with all hosts what train.py's `fit` does with one -> the model, as one host has it."""
     hosts, index = share = share_of("training")  # every host tests with all images that it has
-    images = len(range(index, images, hosts))
-    if len(HOSTS) > 1:
-        print(f"host {HOSTS[HOST]} of {', '.join(HOSTS)} trains on {images} images", flush=True)
-    steps, test_steps = (math.ceil(mean_of_hosts(strategy, n) / args.batch_size) for n in (images, test_images))
+    images = len(range(index, training.images, hosts))
+    print(f"host {HOSTS[HOST]} of {', '.join(HOSTS)} trains on {images} images", flush=True)
+    steps, test_steps = (math.ceil(mean_of_hosts(strategy, n) / args.batch_size) for n in (images, testing.images))
+    threading.Thread(target=watch, daemon=True).start()
     size = max(1, args.batch_size * len(HOSTS) // strategy.num_replicas_in_sync)  # of one processor's batch
     train_step, test_step = make_steps(strategy, model)
-    now = checkpoints.now
+    now, checkpoints.wait = checkpoints.now, lambda: mean_of_hosts(strategy, 0)  # no host ends while one is writing
     while now["epoch"] <= args.epochs:
-        began = time.time()
-        data = stream(files, size, share, args.seed + now["epoch"], now["step"] * args.batch_size // size)
-        batches = distribute(strategy, data)
+        checkpoints.began = time.time()
+        data = stream(training, size, share, args.seed + now["epoch"]).repeat()
+        batches = distribute(strategy, data.skip(now["step"] * args.batch_size // size))
         while now["step"] < steps:
-            flags = tf.constant([checkpoints.stopping, checkpoints.due()], tf.float32)
-            *sums, stopping, due = train_step(batches, flags).numpy().tolist()
-            now.update(step=now["step"] + 1, sums=np.add(now["sums"], sums).tolist())
-            checkpoints.stopping = bool(stopping)  # one host was told to, and all hosts know it at the same step
-            if now["step"] < steps and (stopping or due):
-                checkpoints.save()
-                mean_of_hosts(strategy, 0)  # so that no host ends while another one is writing
-                if stopping:
-                    checkpoints.leave()
-        batches = distribute(strategy, stream(test_files, size))
-        loss, hits, count = sum(test_step(batches).numpy() for _ in range(test_steps)).tolist()
-        checkpoints.end_epoch(time.time() - began, loss / count, hits / count)
-        mean_of_hosts(strategy, 0)
+            flags = tf.constant(checkpoints.asked(), tf.float32)
+            *sums, stop, save = train_step(batches, flags).numpy().tolist()
+            now["sums"] = np.add(now["sums"] or [0.0, 0.0, 0.0], sums).tolist()
+            checkpoints.end_step(now["step"] + 1 == steps, stop, save)  # what one host was told, all know now
+        batches = distribute(strategy, stream(testing, size).repeat())
+        tests = sum(test_step(batches).numpy() for _ in range(test_steps)).tolist()
+        (loss, hits, count), (test_loss, test_hits, test_count) = now["sums"], tests
+        metrics = dict(loss=loss / count, accuracy=hits / count)
+        metrics.update(test_loss=test_loss / test_count, test_accuracy=test_hits / test_count)
+        checkpoints.end_epoch(stop, **metrics)
+    own = tf.keras.models.clone_model(model)
+    own.set_weights(model.get_weights())
+    return own
 
 
 def distribute(strategy, dataset):
@@ -145,12 +140,7 @@ def mean(strategy, value):
 
 def mean_of_hosts(strategy, value):
     """The mean of a number of which every host has its own: the same on all of them, once all have it."""
-    result = float(mean(strategy, tf.constant(float(value)))) if len(HOSTS) > 1 else float(value)
-    train_together.set()
-    return result
-
-
-# --- hosts that are missing -----------------------------------------------------------------------
+    return float(mean(strategy, tf.constant(float(value))))
 
 
 def silent(hosts, port):
@@ -165,7 +155,8 @@ def silent(hosts, port):
 
 
 def fail_without(hosts):
-    fail(f"host {', '.join(hosts)} does not answer, and the others cannot go on without it")
+    if hosts:
+        fail(f"host {', '.join(hosts)} does not answer, and the others cannot go on without it")
 
 
 def meet():
@@ -180,35 +171,15 @@ def meet():
     door.listen()
     while missing:
         missing = silent(missing, port)
-        if missing and time.time() - began > PATIENCE:
+        if time.time() - began > PATIENCE:
             fail_without(missing)
         time.sleep(0.5 if missing else 0)
 
 
-def watch(done):
+def watch():
     """End the script where a host is gone. TensorFlow does so itself, but before version 2.4 it waits."""
-    train_together.wait()
-    while not done.wait(timeout=10):
-        gone = silent(HOSTS, PORT)
-        if gone:
-            try:
-                fail_without(gone)
-            finally:
-                os._exit(1)  # sys.exit() would end this thread only
-
-
-@contextlib.contextmanager
-def naming_silent_hosts():
-    """Fail with the names of the hosts that do not answer, if that is what ends the training or lets it wait."""
-    done = threading.Event()
-    if len(HOSTS) > 1:
-        threading.Thread(target=watch, args=[done], daemon=True).start()
-    try:
-        yield
-    except tf.errors.OpError:
-        gone = silent(HOSTS, PORT)
-        if gone:
-            fail_without(gone)
-        raise
-    finally:
-        done.set()
+    while not ended.wait(timeout=10):
+        try:
+            fail_without(silent(HOSTS, PORT))
+        except SystemExit:
+            os._exit(1)  # sys.exit() would end this thread only

@@ -1,10 +1,11 @@
-"""What is saved: the model, the metrics, a record of the job, checkpoints to go on from, and why a job failed."""
+"""What is saved: checkpoints to go on from, the model, the metrics, a record of the job, and why a job failed."""
 
 import json
 import os
 import platform
 import signal
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -24,16 +25,22 @@ def fail(message):
     sys.exit(1)
 
 
-def make_folder(option, folder):
-    """Make the folder that an option names, or fail: before the training, not after it."""
-    if folder.startswith("s3://"):
-        fail(f"{option} {folder} is an address in S3, not a folder of this machine: SageMaker does the uploading")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        fail(f"{option} {folder} cannot be made: {'it is a file' if os.path.isfile(folder) else error}")
-    if not os.access(folder, os.W_OK):
-        fail(f"{option} {folder} is not writable")
+def check_folders(args):
+    """Fail where an option names what can be no folder of this machine: before the training, not after it."""
+    for name in ("training", "testing", "model_dir", "output_data_dir", "checkpoint_dir"):
+        folder, named = getattr(args, name), f"--{name.replace('_', '-')} {getattr(args, name)}"
+        if folder is None:
+            continue
+        if "://" in folder:
+            fail(f"{named} is an address in {folder.split(':')[0].upper()}, not a folder of this machine")
+        try:
+            if name.endswith("_dir"):
+                os.makedirs(folder, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()  # can it be written to?
+            else:
+                os.listdir(folder)
+        except OSError as error:
+            fail(f"{named} {'is a file, not a folder' if os.path.isfile(folder) else f'is no folder to use: {error}'}")
 
 
 def save_model(model, folder):
@@ -63,91 +70,98 @@ def describe_job(args):
     )
 
 
-def variables(model):
-    """All that training changes: the model's weights, and what its optimizer remembers."""
-    optimizer, trained = model.optimizer, model.trainable_variables
-    make = getattr(optimizer, "build", None) or optimizer._create_all_weights  # early versions have the latter
-    make(trained)
-    more = optimizer.variables
-    return [*model.weights, *(more() if callable(more) else more)]
-
-
 class Checkpoints(tf.keras.callbacks.Callback):
-    """How far the training has come. With a folder it is kept there, in one file, with all weights: at the end of
-    each epoch, every `seconds` within one, and at a SIGTERM, after which the script exits with status 143. AWS's
-    training images pass no such signal on. `plan` says what is trained: a checkpoint of another one is refused."""
+    """How far the training has come: printed, and with --checkpoint-dir kept there in one file, with all weights. The
+    next job goes on from it, and ends where an uninterrupted one ends. `fit` calls what is named on_...; the loop in
+    hosts.py calls end_step and end_epoch itself."""
 
-    def __init__(self, folder, seconds, plan, writes=True):
+    def __init__(self, args, training, testing, hosts, first_host):
         super().__init__()
-        self.path = folder and os.path.join(folder, "checkpoint.npz")
-        self.seconds, self.plan, self.writes = seconds, plan, writes
-        # sums: of the losses, of the right answers, and of the images so far in this epoch
-        self.now = dict(epoch=1, step=0, sums=[0.0, 0.0, 0.0], history=[])
-        self.stopping, self.saved = False, time.time()
+        names = ("batch-size", "learning-rate", "beta_1", "beta_2", "seed", "precision")
+        self.plan = {name: getattr(args, name.replace("-", "_")) for name in names}  # of another one, none is taken
+        self.plan.update(hosts=hosts, tensorflow=tf.__version__)
+        if first_host:  # each host can have data of its own
+            for name, files in (("training", training), ("testing", testing)):
+                self.plan[name] = f"on {files.images} images with checksum {files.checksum:08x}"
+        self.path = args.checkpoint_dir and os.path.join(args.checkpoint_dir, "checkpoint.npz")
+        self.seconds, self.epochs, self.first_host = args.checkpoint_seconds, args.epochs, first_host
+        self.now = dict(epoch=1, step=0, sums=[], history=[])  # sums: what the epoch's metrics come from
+        self.told, self.saved, self.wait = [], time.time(), lambda: None
 
     def start(self, model):
         """Give the model and its optimizer the values in the folder, if there are any."""
-        self.values = variables(model)
-        if self.path is None:
-            return
-        signal.signal(signal.SIGTERM, self.stop)
-        if not os.path.exists(self.path):
+        make = getattr(model.optimizer, "build", None) or model.optimizer._create_all_weights  # early versions
+        make(model.trainable_variables)
+        more = model.optimizer.variables
+        self.values = [*model.weights, *(more() if callable(more) else more)]
+        if self.path:  # SageMaker sends SIGTERM before it ends a job, but AWS's images do not pass it on
+            signal.signal(signal.SIGTERM, lambda number, frame: self.told.append(number))
+        if not self.path or not os.path.exists(self.path):
             return
         try:
             with np.load(self.path) as file:
-                saved = json.loads(str(file["now"]))
-                self.compare(saved["plan"])
+                plan, now = json.loads(str(file["saved"]))
+                for name, value in self.plan.items():
+                    if plan[name] != value:
+                        fail(f"{self.path} is of another training: {name} {plan[name]}, here {value}")
+                if now["epoch"] - (now["step"] == 0) > self.epochs:
+                    fail(f"{self.path} is in epoch {now['epoch']}, and --epochs is {self.epochs}")
                 for number, variable in enumerate(self.values):
                     variable.assign(file[str(number)])
         except Exception as error:  # whatever is in that file
-            fail(f"--checkpoint-dir: {self.path} cannot be read: {error}")
-        self.now = saved["now"]
-        print(f"resumes in epoch {self.now['epoch']} after {self.now['step']} steps", flush=True)
+            fail(f"{self.path} is no checkpoint of train.py: {error!r}")
+        self.now = now
+        print(f"resumes in epoch {now['epoch']} after {now['step']} steps", flush=True)
 
-    def compare(self, plan):
-        for name, value in self.plan.items():
-            if plan.get(name) != value and (self.writes or name not in ("images", "data")):  # a host's data is its own
-                fail(f"--checkpoint-dir: {self.path} is of another training: {name} {plan.get(name)}, here {value}")
+    def asked(self):
+        """-> [to stop, to save now]."""
+        return [bool(self.told), self.path is not None and time.time() - self.saved > self.seconds]
 
-    def stop(self, *_):
-        self.stopping = True
+    def save(self, stop=False):
+        """Keep all values, and end the script if the job is being stopped."""
+        if self.path:
+            values = {str(number): variable.numpy() for number, variable in enumerate(self.values)}
+            if self.first_host:
+                with open(self.path + ".new", "wb") as file:
+                    np.savez(file, saved=json.dumps([self.plan, self.now]), **values)
+                os.replace(self.path + ".new", self.path)  # so that there is a whole one at any time
+            self.wait()
+            self.saved = time.time()
+        if stop:
+            print(f"stopped in epoch {self.now['epoch']} after {self.now['step']} steps", flush=True)
+            sys.exit(143)
+
+    def end_step(self, last, stop, save):
+        self.now["step"] += 1
+        if (stop or save) and not last:
+            self.save(stop)
+
+    def end_epoch(self, stop, **metrics):
+        """Note and print an epoch's metrics: in one string, because pieces can reach the log as several lines."""
+        if self.first_host:
+            print(" ".join([f"epoch={self.now['epoch']}", *(f"{k}={v:.4f}" for k, v in metrics.items())]), flush=True)
+        self.now["history"].append(dict(epoch=self.now["epoch"], seconds=time.time() - self.began, **metrics))
+        self.now.update(epoch=self.now["epoch"] + 1, step=0, sums=[])
+        self.save(stop and self.now["epoch"] <= self.epochs)
+
+    def sums(self):
+        return [variable for metric in self.model.metrics for variable in metric.variables]
 
     def on_train_begin(self, logs=None):
-        self.before = self.now["step"], self.now["sums"]
+        self.began = time.time()
+        if self.now["step"]:  # Keras makes the variables of its metrics only when it needs them
+            self.model.evaluate(np.zeros([8, 28, 28, 1], np.float32), np.zeros([8], np.uint8), verbose=0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for variable, value in zip(self.sums(), self.now["sums"]):
+            variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Of Keras: `logs` has the means since `fit` began, which is where the epoch begins or was stopped."""
-        (step, sums), size, images = self.before, self.plan["batch-size"], self.plan["images"]
-        self.now["step"] = step + batch + 1
-        seen = min(self.now["step"] * size, images) - step * size
-        self.now["sums"] = [old + new * seen for old, new in zip(sums, [logs["loss"], logs["accuracy"], 1])]
-        if self.now["step"] * size < images and (self.stopping or self.due()):
-            self.save()
-            if self.stopping:
-                self.leave()
+        asked = self.asked()
+        if any(asked):
+            self.now["sums"] = [float(variable.numpy()) for variable in self.sums()]
+        self.end_step(batch + 1 == self.params["steps"], *asked)
 
-    def due(self):
-        return self.path is not None and time.time() - self.saved > self.seconds
-
-    def save(self):
-        if self.path is not None:
-            values = {str(number): variable.numpy() for number, variable in enumerate(self.values)}
-            if self.writes:
-                with open(self.path + ".new", "wb") as file:
-                    np.savez(file, now=json.dumps(dict(now=self.now, plan=self.plan)), **values)
-                os.replace(self.path + ".new", self.path)  # so that there is a whole one at any time
-        self.saved = time.time()
-
-    def leave(self):
-        print(f"stopped in epoch {self.now['epoch']} after {self.now['step']} steps", flush=True)
-        sys.exit(143)
-
-    def end_epoch(self, seconds, test_loss, test_accuracy):
-        """Note and print an epoch's metrics: in one string, because pieces can reach the log as several lines."""
-        loss, hits, images = self.now["sums"]
-        metrics = dict(loss=loss / images, accuracy=hits / images, test_loss=test_loss, test_accuracy=test_accuracy)
-        if self.writes:
-            print(" ".join([f"epoch={self.now['epoch']}", *(f"{k}={v:.4f}" for k, v in metrics.items())]), flush=True)
-        self.now["history"].append(dict(epoch=self.now["epoch"], seconds=seconds, **metrics))
-        self.now.update(epoch=self.now["epoch"] + 1, step=0, sums=[0.0, 0.0, 0.0])
-        self.save()
+    def on_epoch_end(self, epoch, logs=None):
+        names = dict(loss="loss", accuracy="accuracy", test_loss="val_loss", test_accuracy="val_accuracy")
+        self.end_epoch(bool(self.told), **{name: float(logs[key]) for name, key in names.items()})

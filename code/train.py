@@ -1,12 +1,12 @@
 """Train a small convolutional network on MNIST: the one entry point of this series.
 
-SageMaker calls it in the training container as `python train.py --batch-size 512 --epochs 1 ...`: hyperparameters arrive
-as options, folders and hosts as SM_* variables. By hand it is `python train.py --training ../data --testing ../data`.
+SageMaker calls it in the training container as `python train.py --batch-size 512 --epochs 1 ...`: hyperparameters are
+options, folders and hosts are SM_* variables. By hand it is `python train.py --training ../data --testing ../data`.
 It writes
-    MODEL_DIR/1/                  a SavedModel: images uint8 [N, 28, 28] -> probabilities float32 [N, 10]
-    OUTPUT_DATA_DIR/metrics.json  the metrics of every epoch
-    OUTPUT_DATA_DIR/job.json      what this job saw: options (never put a secret there), files, SM_* variables
-    CHECKPOINT_DIR/               if that option is given: what a stopped job needs to go on
+    MODEL_DIR/1/                   a SavedModel: images uint8 [N, 28, 28] -> probabilities float32 [N, 10]
+    OUTPUT_DATA_DIR/metrics.json   the metrics of every epoch
+    OUTPUT_DATA_DIR/job.json       what this job saw: options (never put a secret there), files, SM_* variables
+    CHECKPOINT_DIR/checkpoint.npz  if that option is given: what a stopped job needs to go on
 Beside it, data.py reads the data, saving.py writes what is kept, and hosts.py is for jobs of several hosts. A mistake
 in the input ends it with status 1 and one line. TensorFlow 2.3 or later, Keras 2 or Keras 3.
 """
@@ -15,19 +15,18 @@ import argparse
 import math
 import os
 import random
-import time
 
 import hosts
 import numpy as np
 import tensorflow as tf
-from saving import Checkpoints, describe_job, fail, make_folder, save_json, save_model
+from saving import Checkpoints, check_folders, describe_job, fail, save_json, save_model
 
 from data import find_files, stream
 
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def checked(kind, accepted, name):
+def number(kind, accepted, name):
     """The type of an option: int or float, which of its values are accepted, and how an error names them."""
 
     def parse(text):
@@ -40,9 +39,9 @@ def checked(kind, accepted, name):
 
 
 def parse_args():
-    whole_number = checked(int, lambda value: value >= 1, "whole number (1, 2, ...)")
-    above_0 = checked(float, lambda value: 0 < value < math.inf, "positive number")
-    decay_rate = checked(float, lambda value: 0 <= value < 1, "number in [0, 1)")
+    whole_number = number(int, lambda value: value >= 1, "whole number (1, 2, ...)")
+    above_0 = number(float, lambda value: 0 < value < math.inf, "positive number")
+    decay_rate = number(float, lambda value: 0 <= value < 1, "number in [0, 1)")
     parser = argparse.ArgumentParser(allow_abbrev=False)  # a misspelt hyperparameter is an error, not a guess
     parser.error = fail  # argparse would print its usage first; a log wants the one line alone
     parser.add_argument("--batch-size", type=whole_number, default=512)  # of each host
@@ -57,12 +56,12 @@ def parse_args():
     parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", "model"))
     parser.add_argument("--output-data-dir", default=os.environ.get("SM_OUTPUT_DATA_DIR", "output"))
     parser.add_argument("--checkpoint-dir")
-    parser.add_argument("--checkpoint-seconds", type=above_0, default=60)
-    parser.add_argument("--model_dir", dest="unused", help="what SageMaker adds where the estimator lets it")
+    parser.add_argument("--checkpoint-seconds", type=above_0, default=60.0)
+    parser.add_argument("--model_dir", dest="unused")  # AWS's container adds it in tuning jobs
     args = parser.parse_args()
-    if args.unused is not None:
-        print(f"--model_dir {args.unused} is not used: the model goes to {args.model_dir}", flush=True)
-    del args.unused
+    unused = vars(args).pop("unused")
+    if unused is not None:
+        print(f"--model_dir {unused} is not used: the model goes to {args.model_dir}", flush=True)
     return args
 
 
@@ -70,8 +69,7 @@ def parse_args():
 
 
 def build_model(args):
-    """Images float32 [N, 28, 28, 1] in [0, 1] -> logits float32 [N, 10]. Measured with `make bench`: the first epoch
-    takes about a third of the time of a plain network (Conv 32, Dense 128), and tests 97.9 %, not 96.8 %."""
+    """Images float32 [N, 28, 28, 1] in [0, 1] -> logits float32 [N, 10]."""
     layers = tf.keras.layers
     model = tf.keras.Sequential(
         [
@@ -98,57 +96,42 @@ def build_model(args):
 
 def train(model, args, training, testing, checkpoints):
     """One `fit` an epoch: each has its own order of the images, so a job that resumes sees what it would have seen."""
-    now, (files, images, _), (test_files, test_images, _) = checkpoints.now, training, testing
-    while now["epoch"] <= args.epochs:
-        began = time.time()
-        fit = model.fit(
-            stream(files, args.batch_size, seed=args.seed + now["epoch"], skip=now["step"]),
-            steps_per_epoch=math.ceil(images / args.batch_size) - now["step"],
-            validation_data=stream(test_files, args.batch_size),
-            validation_steps=math.ceil(test_images / args.batch_size),
+    for epoch in range(checkpoints.now["epoch"], args.epochs + 1):
+        model.fit(
+            stream(training, args.batch_size, seed=args.seed + epoch).skip(checkpoints.now["step"]),
+            validation_data=stream(testing, args.batch_size),
             callbacks=[checkpoints],
             shuffle=False,  # the stream does it
             verbose=0,
         )
-        test_loss, test_accuracy = fit.history["val_loss"][0], fit.history["val_accuracy"][0]
-        checkpoints.end_epoch(time.time() - began, test_loss, test_accuracy)
 
 
 def main():
     args = parse_args()
-    for option in ("model-dir", "output-data-dir", "checkpoint-dir"):
-        folder = getattr(args, option.replace("-", "_"))
-        if folder is not None:
-            make_folder("--" + option, folder)
-    random.seed(args.seed)
-    np.random.seed(args.seed)
-    tf.random.set_seed(args.seed)
+    check_folders(args)
+    for set_seed in (random.seed, np.random.seed, tf.random.set_seed):
+        set_seed(args.seed)
     if args.precision != "float32":
         policies = tf.keras.mixed_precision
-        set_policy = getattr(policies, "set_global_policy", None) or policies.experimental.set_policy  # early versions
-        set_policy(args.precision)
-    strategy = hosts.make_strategy()  # before TensorFlow computes anything
+        (getattr(policies, "set_global_policy", None) or policies.experimental.set_policy)(args.precision)
     try:
         training = find_files("training", args.training, "train")
         testing = find_files("testing", args.testing, "t10k")
     except ValueError as error:
         fail(error)
-    print(f"{training[1]} images to train on, {testing[1]} to test with", flush=True)
+    print(f"{training.images} images to train on, {testing.images} to test with", flush=True)
 
-    options = ("batch-size", "learning-rate", "beta_1", "beta_2", "seed", "precision")
-    plan = {option: getattr(args, option.replace("-", "_")) for option in options}
-    plan.update(hosts=len(hosts.HOSTS), images=training[1], data=training[2])
-    checkpoints = Checkpoints(args.checkpoint_dir, args.checkpoint_seconds, plan, hosts.HOST == 0)
-    with hosts.naming_silent_hosts():
-        with strategy.scope():
-            model = build_model(args)
-            checkpoints.start(model)
-        if strategy.num_replicas_in_sync > 1:
-            hosts.train(strategy, model, args, training, testing, checkpoints)
-        else:
-            train(model, args, training, testing, checkpoints)
-    save_model(model, hosts.first_host_s(args.model_dir))
+    checkpoints = Checkpoints(args, training, testing, len(hosts.HOSTS), hosts.HOST == 0)
+    strategy = hosts.make_strategy()
+    with strategy.scope():
+        model = build_model(args)
+        checkpoints.start(model)
+    if len(hosts.HOSTS) > 1:
+        model = hosts.train(strategy, model, args, training, testing, checkpoints)
+    else:
+        train(model, args, training, testing, checkpoints)
     if hosts.HOST == 0:
+        save_model(model, args.model_dir)
         save_json(args.output_data_dir, "metrics.json", checkpoints.now["history"])
         save_json(args.output_data_dir, "job.json", describe_job(args))
 

@@ -28,6 +28,7 @@ SEED = {
         "output_path": "output_path",
         "hyperparameters": HYPERPARAMETERS,
     },
+    "hyperparameters": {"hyperparameters": HYPERPARAMETERS},
     # The same values in the words of SDK 3.
     "ModelTrainer": {
         "role": "role",
@@ -257,6 +258,8 @@ def calls(text):
                 note(target, kind, keywords(made, known))
             elif target.partition(".")[0] in found and "." in target:
                 note(target, "change", {"=": value(made, known)})
+            elif target.endswith("['hyperparameters']"):
+                note(target, "hyperparameters", {"hyperparameters": value(made, known)})
             elif target in NAMES and ast.unparse(made) not in NAMES[target]:
                 note(target, "change", {"=": ast.unparse(made)})
             known.pop(target, None)

@@ -141,20 +141,6 @@ def test_pure_sdk_code(path):
 
 
 @each_notebook
-def test_every_estimator_is_the_series_own(path):
-    for cell in code_cells(path):
-        if re.search(r"\bTensorFlow\((?!\*\*)", cell.source):
-            assert 'entry_point="train.py"' in cell.source and 'source_dir="../code"' in cell.source
-
-
-@each_notebook
-def test_every_trainer_of_sdk_3_has_the_series_own_source(path):
-    for cell in code_cells(path):
-        if re.search(r"\bSourceCode\(", cell.source):
-            assert 'entry_script="train.py"' in cell.source and 'source_dir="../code"' in cell.source
-
-
-@each_notebook
 def test_the_kernel_is_that_of_the_sdk_which_the_notebook_is_about(path):
     assert read(path).metadata.kernelspec.name == ("sagemaker-v3" if path.name.startswith("10-") else "python3")
 
