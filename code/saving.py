@@ -50,7 +50,9 @@ def save_model(model, folder):
     def serve(images):
         return {"probabilities": tf.nn.softmax(model(scale(images), training=False))}
 
-    tf.saved_model.save(model, os.path.join(folder, "1"), signatures=serve)
+    saved = tf.Module()  # the model without its optimizer: later versions cannot load that of TensorFlow 2.3
+    saved.weights, saved.serve = model.weights, serve
+    tf.saved_model.save(saved, os.path.join(folder, "1"), signatures=serve)
 
 
 def save_json(folder, name, content):

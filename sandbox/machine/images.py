@@ -51,7 +51,7 @@ def begins(version, wanted):
 
 def environment(image):
     """Where a job with this image runs -> its environment, and a line that says so where it is not the image's own."""
-    wanted = re.search(r"/tensorflow-training:(\d+(?:\.\d+)+)", image)
+    wanted = re.search(r"(?:^|/)tensorflow-training:(\d+(?:\.\d+)+)", image)
     if wanted:
         if begins(tensorflow(), wanted[1]):
             return own(), None
