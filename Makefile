@@ -114,9 +114,13 @@ $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOT
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs
 $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/10-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 10, as managed jobs
+# A job's TensorFlow that is newer than the notebook's can write what the notebook cannot read: this image has 2.18.
+matrix-studio-2.14: $(MATRIX)/2.18.1/installed
+matrix-studio-2.14: SERIES := SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5
+matrix-studio-2.14: JOBS = TRAINING_IMAGE=763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.18.1-cpu-py311
 matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
-	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter $(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
+	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter $(SERIES) LOCAL_MODE=0 $(SANDBOX) env $(JOBS) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
 	$(TESTED_ON) "SageMaker Distribution $*" $(MATRIX)/studio-$*/bin/python "$(WHAT)"
 
 .PRECIOUS: $(MATRIX)/%/installed $(MATRIX)/studio-%/installed

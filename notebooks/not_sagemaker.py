@@ -35,7 +35,8 @@ def prepare(sdk=2):
         )
     short_errors()
     logging.basicConfig(level=logging.WARNING)  # else the SDK prints INFO lines from its first fit() on
-    logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
+    logging.getLogger("sagemaker").setLevel(logging.ERROR)  # else a warning where a role may not read itself
+    logging.getLogger("sagemaker.jumpstart").setLevel(logging.CRITICAL)  # SDK 2.257.0 lacks a file of JumpStart's
     for name in ("local.image", "core.local.image", "core.helper.iam_role_resolver", "core.utils.utils"):
         logging.getLogger(f"sagemaker.{name}").setLevel(logging.ERROR)  # else warnings: of a role's keys, for one
     warnings.filterwarnings("ignore", message=".*ipywidgets")  # SDK 3 would show a status in one

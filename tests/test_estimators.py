@@ -177,10 +177,6 @@ DIFFERENCES = {
         },
         "what SDK 3 fills in where all is left out",
     ),
-    "10 trainer.stopping_condition": (
-        {"=": "StoppingCondition(max_runtime_in_seconds=24 * 60 * 60)"},
-        "SDK 2's limit of a day, where SDK 3 has an hour",
-    ),
     "10 est.image_uri": (
         {"=": "os.environ.get('TRAINING_IMAGE')"},
         "the image is given after the request was made with the seed's versions",
