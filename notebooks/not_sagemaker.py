@@ -36,6 +36,7 @@ def prepare(sdk=2):
     short_errors()
     logging.basicConfig(level=logging.WARNING)  # else the SDK prints INFO lines from its first fit() on
     logging.getLogger("sagemaker").setLevel(logging.ERROR)  # else a warning where a role may not read itself
+    logging.getLogger("sagemaker.config").setLevel(logging.ERROR)  # it has a level of its own
     logging.getLogger("sagemaker.jumpstart").setLevel(logging.CRITICAL)  # SDK 2.257.0 lacks a file of JumpStart's
     for name in ("local.image", "core.local.image", "core.helper.iam_role_resolver", "core.utils.utils"):
         logging.getLogger(f"sagemaker.{name}").setLevel(logging.ERROR)  # else warnings: of a role's keys, for one
