@@ -131,6 +131,8 @@ $(MATRIX)/2.3.1/installed: CODE = sagemaker-tensorflow-training==20.3.0
 # What a job imports of the toolkit's dependencies: its own list wants a protobuf that TensorFlow 2.12 and 2.15 refuse.
 $(MATRIX)/%/installed: BESIDE = boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 $(MATRIX)/%/installed: CODE = --requirement $(CONTAINER)
+# TensorFlow 2.18 takes any newer Keras; AWS's image has one of its time, whose models the Keras of Studio's image can read.
+$(MATRIX)/2.18.1/installed: BESIDE = boto3 inotify_simple==1.2.1 keras==3.6.0 paramiko psutil retrying six
 $(MATRIX)/%/installed: Makefile $(CONTAINER)
 	@echo "== $(@D): installing TensorFlow $*"
 	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, install Python 3.7 (pyenv install 3.7), \
