@@ -94,7 +94,7 @@ PYTHON_3_11 ?= $(lastword python3.11 $(wildcard $(HOME)/.pyenv/versions/3.11.*/b
 PYTHON_3_12 ?= $(lastword python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python))
 
 matrix: $(VERSIONS:%=matrix-%) matrix-seed-image $(SDK_2_IMAGES:%=matrix-%) $(SDK_3_IMAGES:%=matrix-%) .venv-v3/installed  ## train.py on five versions of TensorFlow, the notebooks in the seed's image and on Studio's packages
-	@echo "== notebook 00 with packages from PyPI: some minutes"
+	@echo "== studio/kernels.py with packages from PyPI: some minutes"
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_setup.py
 
 matrix-%: $(MATRIX)/%/installed .venv/installed
@@ -141,7 +141,7 @@ $(MATRIX)/%/installed: Makefile $(CONTAINER)
 	@$(@D)/bin/python -m pip install --quiet --no-deps $(CODE)
 	@touch $@
 
-# Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as notebook 00 makes it.
+# Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as studio/kernels.py makes it.
 $(MATRIX)/studio-2.14/installed: SYSTEM_PYTHON = $(PYTHON_3_11)
 $(MATRIX)/studio-4.5/installed: SYSTEM_PYTHON = $(PYTHON_3_12)
 $(MATRIX)/studio-%/installed: tests/images/studio-%.txt
