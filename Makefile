@@ -9,6 +9,8 @@ MANAGED_ONLY := notebooks/08-managed-training.ipynb
 TELLS_WHERE := notebooks/00-setup.ipynb
 # Their outputs are those of this environment, whatever `make matrix` has made; and nobody waits 120 s for a stopped job.
 SERIES := SANDBOX_IMAGES=/dev/null SANDBOX_STOP_SECONDS=5
+# Jobs run in the environment that their image names.
+IN_IMAGES = SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5
 NBVAL := python -m pytest --nbval --nbval-cell-timeout=300 --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 # Whole files side by side: much of a managed job's time is the SDK's waiting between two looks at its status.
 PARALLEL := -n 3 --dist loadfile
@@ -107,7 +109,7 @@ matrix-%: $(MATRIX)/%/installed .venv/installed
 # cells whose output is another one there. (--dist loadfile keeps a notebook's cells together.)
 matrix-seed-image: $(MATRIX)/2.3.1/installed .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the environment of the seed's image"
-	SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5 LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
+	$(IN_IMAGES) LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
 	$(TESTED_ON) "The seed's image" $(MATRIX)/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
@@ -116,7 +118,7 @@ $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/10-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 10, as managed jobs
 # A job's TensorFlow that is newer than the notebook's can write what the notebook cannot read: this image has 2.18.
 matrix-studio-2.14: $(MATRIX)/2.18.1/installed
-matrix-studio-2.14: SERIES := SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5
+matrix-studio-2.14: SERIES = $(IN_IMAGES)
 matrix-studio-2.14: JOBS = TRAINING_IMAGE=763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.18.1-cpu-py311
 matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
@@ -129,10 +131,11 @@ $(MATRIX)/2.3.1/installed: SYSTEM_PYTHON = $(PYTHON_3_7)
 $(MATRIX)/2.3.1/installed: BESIDE = numpy==1.18.5 protobuf==3.20.3 sagemaker-training==3.7.3
 $(MATRIX)/2.3.1/installed: CODE = sagemaker-tensorflow-training==20.3.0
 # What a job imports of the toolkit's dependencies: its own list wants a protobuf that TensorFlow 2.12 and 2.15 refuse.
-$(MATRIX)/%/installed: BESIDE = boto3 inotify_simple==1.2.1 paramiko psutil retrying six
+TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
+$(MATRIX)/%/installed: BESIDE = $(TOOLKITS)
 $(MATRIX)/%/installed: CODE = --requirement $(CONTAINER)
 # TensorFlow 2.18 takes any newer Keras; AWS's image has one of its time, whose models the Keras of Studio's image can read.
-$(MATRIX)/2.18.1/installed: BESIDE = boto3 inotify_simple==1.2.1 keras==3.6.0 paramiko psutil retrying six
+$(MATRIX)/2.18.1/installed: BESIDE = $(TOOLKITS) keras==3.6.0
 $(MATRIX)/%/installed: Makefile $(CONTAINER)
 	@echo "== $(@D): installing TensorFlow $*"
 	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, install Python 3.7 (pyenv install 3.7), \

@@ -26,7 +26,7 @@ class WrongKernel(Exception):
 
 
 def prepare(sdk=2):
-    """Stop in a kernel with another version of the SDK; short errors, logs with warnings only. Raises WrongKernel."""
+    """Stop in a kernel with another version of the SDK; short errors, the SDK's log quiet. Raises WrongKernel."""
     installed = [package.version for package in distributions(name="sagemaker")] or ["none"]
     if not installed[0].startswith(f"{sdk}."):
         raise WrongKernel(
@@ -36,10 +36,9 @@ def prepare(sdk=2):
     short_errors()
     logging.basicConfig(level=logging.WARNING)  # else the SDK prints INFO lines from its first fit() on
     logging.getLogger("sagemaker").setLevel(logging.ERROR)  # else a warning where a role may not read itself
-    logging.getLogger("sagemaker.config").setLevel(logging.ERROR)  # it has a level of its own
+    for name in ("config", "local.image", "core.local.image", "core.helper.iam_role_resolver", "core.utils.utils"):
+        logging.getLogger(f"sagemaker.{name}").setLevel(logging.ERROR)  # these have levels of their own
     logging.getLogger("sagemaker.jumpstart").setLevel(logging.CRITICAL)  # SDK 2.257.0 lacks a file of JumpStart's
-    for name in ("local.image", "core.local.image", "core.helper.iam_role_resolver", "core.utils.utils"):
-        logging.getLogger(f"sagemaker.{name}").setLevel(logging.ERROR)  # else warnings: of a role's keys, for one
     warnings.filterwarnings("ignore", message=".*ipywidgets")  # SDK 3 would show a status in one
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # TensorFlow in the notebook: errors only
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # else two lines about rounding at every start

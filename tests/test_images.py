@@ -40,6 +40,7 @@ def test_other_images_run_in_the_sandboxs_own_environment_and_say_so(made, image
 
 def test_the_own_version(made):
     assert images.environment(f"{AWS}/tensorflow-training:2.21.0-cpu-py312-amzn2023-sagemaker") == (images.own(), None)
+    assert images.environment("tensorflow-training:2.21-cpu") == (images.own(), None)
 
 
 def test_a_job_in_another_environment(cloud, made):
