@@ -10,43 +10,79 @@ TELLS_WHERE := notebooks/00-setup.ipynb
 # Their outputs are those of this environment, whatever `make matrix` has made; and nobody waits 120 s for a stopped job.
 SERIES := SANDBOX_IMAGES=/dev/null SANDBOX_STOP_SECONDS=5
 # Jobs run in the environment that their image names.
-IN_IMAGES = SANDBOX_IMAGES=$(MATRIX) SANDBOX_STOP_SECONDS=5
+IN_IMAGES = SANDBOX_IMAGES="$$PWD/.matrix" SANDBOX_STOP_SECONDS=5
 NBVAL := python -m pytest --nbval --nbval-cell-timeout=300 --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 # Whole files side by side: much of a managed job's time is the SDK's waiting between two looks at its status.
 PARALLEL := -n 3 --dist loadfile
 RUFF := $(PYTHON) -m ruff
-SYSTEM_PYTHON ?= python3
+# SDK 3 needs 3.11, and TensorFlow 2.21 has no wheel for 3.14. Where the machine has none of these, uv fetches one.
+SYSTEM_PYTHON ?= >=3.11,<3.14
+# It installs everything: https://docs.astral.sh/uv. Where the machine has none, it gets one of its own.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+# sagemaker-training compiles one small C file, for MPI alone, which nothing here uses: no compiler is needed.
+export CC := true
+# What a user has set for Python, IPython and uv's environments elsewhere is not meant for the series.
+unexport PYTHONSAFEPATH PYTHONPATH PYTHONHOME VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
-# Both stages in sandbox/local_mode/Dockerfile carry it.
+# The image of sandbox/local_mode/Dockerfile carries it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab test lint unit managed local studio matrix aws bench image image-if-docker outputs clean
+.PHONY: help lab locks test lint unit managed local studio matrix aws bench image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-# AWS's container code. The first pip takes the toolkit's own dependencies, the second takes none.
+# AWS's container code.
 CONTAINER := sandbox/machine/container.txt
+# Every package of an environment with its version, for all platforms. `make locks` writes them; NEWEST=1 installs what
+# the ranges in requirements*.txt allow today instead.
+LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
+LOCK_V3 := $(if $(NEWEST),requirements-v3.txt,tests/locks/requirements-v3.txt)
+INSTALL := $(UV) pip install --quiet --python
 
-.venv/installed: requirements.txt tests/requirements.txt $(CONTAINER)
-	@echo "== .venv: installing tests/requirements.txt"
-	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, e.g. make SYSTEM_PYTHON=python3.12")'
-	@$(SYSTEM_PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --requirement tests/requirements.txt || { echo "pip failed. If it could not compile \
-	sagemaker-training, a C compiler and Python's headers are missing: apt-get install gcc python3-dev" >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --no-deps --requirement $(CONTAINER)
-	@touch $@
+# An environment names its own place: one that came with a moved or copied clone is made anew.
+FROM := $(CURDIR) $(LOCK)
+ifneq "$(shell cat .venv/installed 2>/dev/null)" "$(FROM)"
+$(shell rm -f .venv/installed .venv-v3/installed)
+endif
+
+.uv/bin/uv:
+	@echo "== .uv: installing uv"
+	@python3 -m venv .uv || { echo "python3-venv is missing: apt-get install python3-venv; or install uv: \
+	https://docs.astral.sh/uv/getting-started/installation" >&2; exit 1; }
+	@.uv/bin/python -m pip install --quiet 'uv>=0.9,<1'
+
+.venv/installed: $(LOCK) $(CONTAINER) | $(UV)
+	@echo "== .venv: installing $(LOCK)"
+	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
+	@$(INSTALL) .venv --requirement $(LOCK)
+	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
+	@mkdir -p .venv/share/jupyter/lab/settings && echo '{"@jupyterlab/apputils-extension:notification": \
+	{"fetchNews": "false", "checkForUpdates": false}}' >.venv/share/jupyter/lab/settings/overrides.json
+	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
+	@echo "$(FROM)" >$@
 
 # SDK 3 cannot share an environment with SDK 2: its notebook has a kernel of its own, which the first one's Jupyter shows.
-.venv-v3/installed: requirements-v3.txt .venv/installed
-	@echo "== .venv-v3: installing requirements-v3.txt, and the kernel sagemaker-v3 into .venv"
-	@$(SYSTEM_PYTHON) -m venv .venv-v3
-	@$(PYTHON_V3) -m pip install --quiet --requirement requirements-v3.txt
+.venv-v3/installed: $(LOCK_V3) .venv/installed
+	@echo "== .venv-v3: installing $(LOCK_V3), and the kernel sagemaker-v3 into .venv"
+	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
+	@$(INSTALL) .venv-v3 --requirement $(LOCK_V3)
 	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
 	@touch $@
 
-lab: .venv-v3/installed image-if-docker  ## open JupyterLab inside the sandbox, no AWS account needed
-	SANDBOX_IMAGES=$${SANDBOX_IMAGES:-$(MATRIX)} $(SANDBOX) jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_OPTIONS)
+locks: | $(UV)  ## write tests/locks: the newest versions that requirements*.txt allow, on the Pythons of the series
+	@mkdir -p tests/locks
+	$(UV_LOCK) tests/requirements.txt --output-file tests/locks/requirements.txt
+	$(UV_LOCK) requirements-v3.txt --output-file tests/locks/requirements-v3.txt
+UV_LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --custom-compile-command "make locks"
+
+# Notebook 10 alone needs .venv-v3, and local mode alone the training image: nobody waits for them.
+lab: .venv/installed  ## open JupyterLab inside the sandbox, no AWS account needed
+	@test -e .venv-v3/installed || echo "== .venv-v3, for notebook 10, is made meanwhile; how it goes is in .venv/later.txt"
+	@echo "== What you run and change is saved in these files. 'git stash' brings the series back as it was."
+	@nice $(MAKE) --no-print-directory .venv-v3/installed >.venv/later.txt 2>&1 & later=$$!; trap "kill $$later 2>/dev/null; true" EXIT; \
+	SANDBOX_IMAGES="$${SANDBOX_IMAGES:-$$PWD/.matrix}" $(SANDBOX) jupyter lab --notebook-dir=. \
+	--LabApp.default_url=/lab/tree/notebooks/01-quick-start.ipynb $(LAB_OPTIONS)
 
 test: lint image-if-docker  ## lint, unit tests, and every notebook against its committed outputs
 	@# Alone, because their jobs in local mode and those of the notebooks would share one network of Docker's.
@@ -87,8 +123,10 @@ VERSIONS := 2.3.1 2.12.1 2.15.1 2.18.1 2.21.0
 SDK_2_IMAGES := studio-2.14
 SDK_3_IMAGES := studio-4.5
 TESTED_ON := $(PYTHON) tests/tested_on.py
-# Where the environments are: a folder outside of a clone keeps them for the next one.
-MATRIX ?= $(CURDIR)/.matrix
+# Where the environments are: MATRIX=FOLDER, outside of a clone, keeps them for the next one; .matrix is a link to it.
+ifdef MATRIX
+$(shell mkdir -p "$(MATRIX)" && { test ! -e .matrix || test -L .matrix; } && ln -sfn "$(MATRIX)" .matrix)
+endif
 # TensorFlow 2.3.1 installs on Python 3.8 at most; AWS's image of it has 3.7.
 PYTHON_3_7 ?= $(lastword python3.7 $(wildcard $(HOME)/.pyenv/versions/3.7.*/bin/python))
 # Those of Studio's images.
@@ -99,60 +137,60 @@ matrix: $(VERSIONS:%=matrix-%) matrix-seed-image $(SDK_2_IMAGES:%=matrix-%) $(SD
 	@echo "== studio/kernels.py with packages from PyPI: some minutes"
 	$(PYTHON) -m pytest -p no:cacheprovider -q tests/matrix_setup.py
 
-matrix-%: $(MATRIX)/%/installed .venv/installed
+matrix-%: .matrix/%/installed .venv/installed
 	@echo "== train.py on TensorFlow $*"
 	@# Without tests/conftest.py, which is about the sandbox and needs a newer Python.
-	$(MATRIX)/$*/bin/python -m pytest -p no:cacheprovider --noconftest -q tests/test_train.py
-	$(TESTED_ON) "TensorFlow $*" $(MATRIX)/$*/bin/python "the tests of \`train.py\`"
+	.matrix/$*/bin/python -m pytest -p no:cacheprovider --noconftest -q tests/test_train.py
+	$(TESTED_ON) "TensorFlow $*" .matrix/$*/bin/python "the tests of \`train.py\`"
 
 # The notebooks' jobs in an environment like the seed's image, which is what they get on AWS: tests/seed_image.cfg names the
 # cells whose output is another one there. (--dist loadfile keeps a notebook's cells together.)
-matrix-seed-image: $(MATRIX)/2.3.1/installed .venv-v3/installed
+matrix-seed-image: .matrix/2.3.1/installed .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the environment of the seed's image"
 	$(IN_IMAGES) LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
-	$(TESTED_ON) "The seed's image" $(MATRIX)/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
+	$(TESTED_ON) "The seed's image" .matrix/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs
 $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/10-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 10, as managed jobs
 # A job's TensorFlow that is newer than the notebook's can write what the notebook cannot read: this image has 2.18.
-matrix-studio-2.14: $(MATRIX)/2.18.1/installed
+matrix-studio-2.14: .matrix/2.18.1/installed
 matrix-studio-2.14: SERIES = $(IN_IMAGES)
 matrix-studio-2.14: JOBS = TRAINING_IMAGE=763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.18.1-cpu-py311
-matrix-studio-%: $(MATRIX)/studio-%/installed .venv-v3/installed
+matrix-studio-%: .matrix/studio-%/installed .venv-v3/installed
 	@echo "== notebooks with the packages of SageMaker Distribution $*, as managed jobs"
-	JUPYTER_PATH=$(MATRIX)/studio-$*/kernels/share/jupyter $(SERIES) LOCAL_MODE=0 $(SANDBOX) env $(JOBS) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
-	$(TESTED_ON) "SageMaker Distribution $*" $(MATRIX)/studio-$*/bin/python "$(WHAT)"
+	JUPYTER_PATH="$$PWD/.matrix/studio-$*/kernels/share/jupyter" $(SERIES) LOCAL_MODE=0 $(SANDBOX) env $(JOBS) $(NBVAL) $(PARALLEL) $(KERNEL_NOTEBOOKS)
+	$(TESTED_ON) "SageMaker Distribution $*" .matrix/studio-$*/bin/python "$(WHAT)"
 
-.PRECIOUS: $(MATRIX)/%/installed $(MATRIX)/studio-%/installed
-$(MATRIX)/2.3.1/installed: SYSTEM_PYTHON = $(PYTHON_3_7)
+.PRECIOUS: .matrix/%/installed .matrix/studio-%/installed
+.matrix/2.3.1/installed: SYSTEM_PYTHON = $(PYTHON_3_7)
 # That of the seed is as AWS made its image, 2.3.1-cpu-py37, in February 2021.
-$(MATRIX)/2.3.1/installed: BESIDE = numpy==1.18.5 protobuf==3.20.3 sagemaker-training==3.7.3
-$(MATRIX)/2.3.1/installed: CODE = sagemaker-tensorflow-training==20.3.0
+.matrix/2.3.1/installed: BESIDE = numpy==1.18.5 protobuf==3.20.3 sagemaker-training==3.7.3
+.matrix/2.3.1/installed: CODE = sagemaker-tensorflow-training==20.3.0
 # What a job imports of the toolkit's dependencies: its own list wants a protobuf that TensorFlow 2.12 and 2.15 refuse.
 TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
-$(MATRIX)/%/installed: BESIDE = $(TOOLKITS)
-$(MATRIX)/%/installed: CODE = --requirement $(CONTAINER)
+.matrix/%/installed: BESIDE = $(TOOLKITS)
+.matrix/%/installed: CODE = --requirement $(CONTAINER)
 # TensorFlow 2.18 takes any newer Keras; AWS's image has one of its time, whose models the Keras of Studio's image can read.
-$(MATRIX)/2.18.1/installed: BESIDE = $(TOOLKITS) keras==3.6.0
-$(MATRIX)/%/installed: Makefile $(CONTAINER)
+.matrix/2.18.1/installed: BESIDE = $(TOOLKITS) keras==3.6.0
+.matrix/%/installed: Makefile $(CONTAINER) | $(UV)
 	@echo "== $(@D): installing TensorFlow $*"
-	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, install Python 3.7 (pyenv install 3.7), \
-	or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
-	@$(@D)/bin/python -m pip install --quiet $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81' $(BESIDE)
-	@$(@D)/bin/python -m pip install --quiet --no-deps $(CODE)
+	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, \
+	install Python 3.7 (pyenv install 3.7), or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
+	@$(INSTALL) $(@D) $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81' $(BESIDE)
+	@$(INSTALL) $(@D) --no-deps $(CODE)
 	@touch $@
 
 # Its kernel has the name that the notebooks for its SDK ask for. The other one is that of the series, as studio/kernels.py makes it.
-$(MATRIX)/studio-2.14/installed: SYSTEM_PYTHON = $(PYTHON_3_11)
-$(MATRIX)/studio-4.5/installed: SYSTEM_PYTHON = $(PYTHON_3_12)
-$(MATRIX)/studio-%/installed: tests/images/studio-%.txt
+.matrix/studio-2.14/installed: SYSTEM_PYTHON = $(PYTHON_3_11)
+.matrix/studio-4.5/installed: SYSTEM_PYTHON = $(PYTHON_3_12)
+.matrix/studio-%/installed: tests/images/studio-%.txt | $(UV)
 	@echo "== $(@D): installing the packages of SageMaker Distribution $*"
-	@$(SYSTEM_PYTHON) -m venv $(@D) || { echo "This image needs its own Python: install it (pyenv install 3.11 3.12), \
+	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "This image needs its own Python: install it (pyenv install 3.11 3.12), \
 	or name it: make PYTHON_3_11=/path/to/python3.11 PYTHON_3_12=/path/to/python3.12 matrix" >&2; exit 1; }
-	@$(@D)/bin/python -m pip install --quiet --requirement $<
-	@test ! -e $(<:.txt=.no-deps) || $(@D)/bin/python -m pip install --quiet --no-deps --requirement $(<:.txt=.no-deps)
+	@$(INSTALL) $(@D) --requirement $<
+	@test ! -e $(<:.txt=.no-deps) || $(INSTALL) $(@D) --no-deps --requirement $(<:.txt=.no-deps)
 	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
 	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@
@@ -175,6 +213,6 @@ outputs: .venv-v3/installed  ## run every notebook as managed jobs, save its out
 	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(NOTEBOOKS)
 
 clean:  ## remove the environments, the training image and every cache
-	rm -rf $(MATRIX) .venv .venv-v3 .pytest_cache .ruff_cache
+	rm -rf .matrix .uv .venv .venv-v3 .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

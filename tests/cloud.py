@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import sys
 import tarfile
 import textwrap
 import time
@@ -151,7 +150,7 @@ def run_python(cloud, script, **changes):
 
 def start_python(cloud, script, **changes):
     read = "import json; exec(json.load(open('/opt/ml/input/config/hyperparameters.json'))['script'])"
-    specification = algorithm(ContainerEntrypoint=[sys.executable, "-c", read])  # which has room for 256 characters
+    specification = algorithm(ContainerEntrypoint=["python", "-c", read])  # which has room for 256 characters
     return cloud.start(
         AlgorithmSpecification=specification, hyperparameters={"script": textwrap.dedent(script)}, **changes
     )

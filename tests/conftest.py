@@ -1,6 +1,7 @@
 """Commands in the sandbox, for the tests of it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from cloud import Cloud
 from sandbox.local_mode import docker as local_mode
 
 ROOT = Path(__file__).parents[1]
+# A shell lets its background jobs ignore Ctrl-C, and their children with them: these tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -45,8 +45,10 @@ def test_the_own_version(made):
 
 def test_a_job_in_another_environment(cloud, made):
     show = algorithm(TrainingImage=f"{AWS}/tensorflow-training:2.3.1-cpu-py37", ContainerEntrypoint=["python", "-c"])
-    show["ContainerArguments"] = ["import sys; print(sys.prefix)"]
-    assert cloud.lines(cloud.run(AlgorithmSpecification=show)["TrainingJobName"]) == [str(made / "2.3.1")]
+    (made / "2.3.1/ours").touch()
+    show["ContainerArguments"] = ["import os, sys; print(sys.prefix, os.path.exists(sys.prefix + '/ours'))"]
+    job = cloud.run(AlgorithmSpecification=show)
+    assert cloud.lines(job["TrainingJobName"]) == ["/opt/environment True"]
 
 
 def test_the_first_line_of_the_log(cloud, made):

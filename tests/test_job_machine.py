@@ -20,6 +20,9 @@ from cloud import (
 )
 
 from sandbox.machine import container
+from sandbox.machine.filesystem import ENVIRONMENT
+
+JOBS_PACKAGES = sysconfig.get_path("purelib", vars={"base": ENVIRONMENT})
 
 
 def test_script_sees_what_it_would_see_on_aws(cloud):
@@ -97,9 +100,9 @@ def test_entrypoint_that_does_not_exist(cloud):
     assert cloud.lines(job["TrainingJobName"]) == ["/no/such/file: No such file or directory"]
 
 
-WRITES = """
+WRITES = f"""
 import os, sys, sysconfig
-for path in (sysconfig.get_path("purelib") + "/ours.py", sys.prefix + "/bin/ours", "/ours", "/opt/ml/ours", "/opt/ours",
+for path in (sysconfig.get_path("purelib") + "/ours.py", sys.prefix + "/bin/ours", {sys.prefix!r} + "/bin/ours", "/ours", "/opt/ml/ours", "/opt/ours",
              "/tmp/ours", os.path.expanduser("~/ours"), "/usr/ours", "/etc/ours", "/var/ours"):
     try:
         open(path, "w").write("x")
@@ -142,7 +145,7 @@ def test_a_job_writes_nowhere_but_in_its_own_folder(cloud, monkeypatch, overlay)
     assert job["TrainingJobStatus"] == "Completed", lines
     assert machine_files() == before
     refused = {line.partition(" ")[0] for line in lines if line.endswith("Read-only file system")}
-    packages = {f"{sysconfig.get_path('purelib')}/ours.py", f"{sys.prefix}/bin/ours"}
+    packages = {f"{JOBS_PACKAGES}/ours.py", f"{ENVIRONMENT}/bin/ours", f"{sys.prefix}/bin/ours"}
     assert {"/usr/ours", "/etc/ours", "/var/ours"} <= refused and not {"/ours", "/opt/ml/ours", "/tmp/ours"} & refused
     assert (packages & refused) == (set() if overlay else packages)
     assert "disk No such file or directory" in lines
@@ -167,7 +170,7 @@ def test_packages_of_a_job_are_its_own(cloud):
     job = run_python(cloud, INSTALL)
     lines = cloud.lines(job["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Completed", lines
-    assert f"{sysconfig.get_path('purelib')}/only_in_this_job.py" in lines
+    assert f"{JOBS_PACKAGES}/only_in_this_job.py" in lines
     assert not list(Path(sys.prefix).rglob("only_in_this_job*"))
     assert cloud.lines(run_python(cloud, FIND)["TrainingJobName"]) == ["None"]
 

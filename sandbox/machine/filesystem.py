@@ -13,6 +13,8 @@ from sandbox.machine import kernel
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # Of the machine, not shown: its processes, devices and sockets, temporary files, and people's homes.
 OWN = ("proc", "dev", "run", "tmp", "root", "home")
+# Where a job has its Python environment, whatever it is called on the machine: SDK 3's scripts do not quote its path.
+ENVIRONMENT = "/opt/environment"
 
 
 class Tree:
@@ -92,6 +94,7 @@ def make_root(at, own, shown, packages, aside, read_only):
     if os.path.exists("/bin/bash"):
         # The toolkit starts scripts through sh. AWS's is bash; Debian's loses variables like SM_HP_BATCH-SIZE.
         kernel.mount("/bin/bash", at + os.path.realpath("/bin/sh"), kernel.MS_BIND)
+    tree.provide(ENVIRONMENT)
     for path, folder in sorted(own.items()):
         if os.path.isdir(folder):
             tree.give(folder, path)
@@ -106,6 +109,7 @@ def make_root(at, own, shown, packages, aside, read_only):
         kernel.mount(
             "overlay", at + packages, 0, "overlay", f"lowerdir={escape(packages)},upperdir={upper},workdir={work}"
         )
+    tree.give(at + packages, ENVIRONMENT)
     for path in read_only:
         kernel.mount(at + path, at + path, kernel.MS_BIND)
         kernel.make_read_only(at + path)

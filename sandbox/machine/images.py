@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from sandbox import settings
+from sandbox.machine import filesystem
 
 TOOLKIT = Path(__file__).with_name("toolkit.py")
 LOOK = """
@@ -23,11 +24,12 @@ print(json.dumps([sys.prefix, sys.base_prefix, sysconfig.get_path("purelib"), pl
 
 
 class Environment:
-    """A Python environment: `command` is the `train` of an image, `shown` are the paths that it needs."""
+    """A Python environment: `python` and `command`, the `train` of an image, are as a job has them, `shown` are the paths
+    of this machine that it needs."""
 
     def __init__(self, python):
-        self.python = str(python)
-        found = subprocess.run([self.python, "-I", "-c", LOOK], capture_output=True, text=True, check=True)
+        self.python = f"{filesystem.ENVIRONMENT}/bin/python"
+        found = subprocess.run([python, "-I", "-c", LOOK], capture_output=True, text=True, check=True)
         self.prefix, base, self.site_packages, self.version = json.loads(found.stdout)
         self.command = [self.python, str(TOOLKIT)]
         self.shown = list(dict.fromkeys([self.prefix, base, str(Path(base).resolve()), str(TOOLKIT)]))
