@@ -57,8 +57,7 @@ endif
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
 	@$(INSTALL) .venv --requirement $(LOCK)
 	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
-	@mkdir -p .venv/share/jupyter/lab/settings && echo '{"@jupyterlab/apputils-extension:notification": \
-	{"fetchNews": "false", "checkForUpdates": false}}' >.venv/share/jupyter/lab/settings/overrides.json
+	@mkdir -p .venv/share/jupyter/lab/settings && cp studio/jupyterlab.json .venv/share/jupyter/lab/settings/overrides.json
 	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
 	@echo "$(FROM)" >$@
 
