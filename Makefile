@@ -27,7 +27,7 @@ TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # The image of sandbox/local_mode/Dockerfile carries it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab locks test lint unit managed local studio matrix aws bench image image-if-docker outputs clean
+.PHONY: help lab locks test lint unit managed local studio matrix aws bench containers image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -197,9 +197,10 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 aws: .venv-v3/installed  ## the notebooks in your AWS account, against the same outputs: says what it costs and asks (YES=1: does not)
 	$(PYTHON) tests/on_aws.py $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 
-bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script
+bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script; how long `make lab` takes
 	$(PYTHON) tests/bench_train.py
 	$(PYTHON) tests/bench_managed_jobs.py
+	$(PYTHON) tests/bench_lab.py
 
 image: .venv/installed  ## build the training image of local mode
 	@echo "== image: building the training image of local mode"
@@ -207,6 +208,19 @@ image: .venv/installed  ## build the training image of local mode
 
 image-if-docker: .venv/installed
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image || echo "== image: not built" >&2; fi
+
+# The flags of README.md and .devcontainer/devcontainer.json. The network of a build is the machine's: a proxy may listen there.
+IN_LAB := docker run --rm --cap-add=SYS_ADMIN --cap-add=NET_ADMIN --security-opt apparmor=unconfined
+DEVCONTAINER := npx --yes @devcontainers/cli@0
+
+containers:  ## the image of the lab and the devcontainer, and the notebooks as managed jobs in both; needs Docker and npx
+	@echo "== the image of the lab"
+	docker build --network=host --tag $(LABEL) --label $(LABEL)=lab --file .devcontainer/Dockerfile .
+	$(IN_LAB) $(LABEL) make managed
+	@echo "== the devcontainer, on a copy of the last commit"
+	folder=$$(mktemp -d) && trap 'docker ps --all --quiet --filter label=devcontainer.local_folder=$$folder | xargs -r docker rm --force; \
+	rm -rf "$$folder"' EXIT && git clone --quiet . "$$folder" && { test ! -e .devcontainer/ca.pem || cp .devcontainer/ca.pem "$$folder/.devcontainer"; } && \
+	$(DEVCONTAINER) up --workspace-folder "$$folder" --skip-post-attach && $(DEVCONTAINER) exec --workspace-folder "$$folder" make managed
 
 outputs: .venv-v3/installed  ## run every notebook as managed jobs, save its outputs, and write notebooks/COST.md
 	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(NOTEBOOKS)

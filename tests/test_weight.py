@@ -45,3 +45,13 @@ def test_the_prose_has_at_most_14000_words():
 def test_the_median_code_cell_has_at_most_four_lines():
     lengths = [sum(bool(line.strip()) for line in cell.source.splitlines()) for _, cell in cells("code")]
     assert statistics.median(lengths) <= 4
+
+
+def test_machinery_is_at_most_a_fifth_of_the_code():
+    """Lines that import from the standard library or for plots, or that prepare, tidy up and draw."""
+    machinery = re.compile(
+        r"import (?!sagemaker|boto3|tensorflow|numpy|keras)|from (?!sagemaker|boto3|botocore|tensorflow|numpy|keras)"
+        r"|.*\b(prepare|table|keep_log|tempfile\.\w+|rmtree)\(|.*(plt\.|\.plot\()"
+    )
+    lines = [line.strip() for _, cell in cells("code") for line in cell.source.splitlines() if line.strip()]
+    assert sum(bool(machinery.match(line)) for line in lines) / len(lines) <= 0.2

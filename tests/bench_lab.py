@@ -1,0 +1,75 @@
+"""How long a newcomer waits: from a bare clone until JupyterLab answers, and until the quick start has run to its end.
+
+    python tests/bench_lab.py
+
+Once with empty caches, once with full ones, in a clone of the last commit; with the jobs of the sandbox, as on a machine
+without Docker. It runs outside of the sandbox. The SDK asks for a job's status every 30 seconds (2.x).
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = "notebooks/01-quick-start.ipynb"
+
+
+def answers(address):
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=1):
+        return True
+    return False
+
+
+def environment_inside(process):
+    """The environment that the sandbox gives to JupyterLab."""
+    [lab] = [child for child in process.children(recursive=True) if "jupyter-lab" in " ".join(child.cmdline())]
+    return lab.environ()
+
+
+def measure(clone, environment):
+    """`make lab` in a clone -> seconds until JupyterLab answers, and until the quick start has run."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = f"LAB_OPTIONS=--no-browser --allow-root --port={port} --IdentityProvider.token="
+    began = time.monotonic()
+    process = psutil.Popen(
+        ["make", "lab", options], cwd=clone, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    try:
+        while not answers(f"http://127.0.0.1:{port}/api"):
+            assert process.poll() is None and time.monotonic() - began < 600, "JupyterLab does not answer"
+            time.sleep(0.1)
+        lab = time.monotonic() - began
+        command = [".venv/bin/jupyter", "execute", "--timeout=300", NOTEBOOK]
+        subprocess.run(command, cwd=clone, env=environment_inside(process), check=True, stderr=subprocess.DEVNULL)
+        return lab, time.monotonic() - began
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="bench-lab-", ignore_cleanup_errors=True) as folder:
+        environment = {**os.environ, "UV_CACHE_DIR": f"{folder}/uv", "PIP_NO_CACHE_DIR": "1", "LOCAL_MODE": "0"}
+        for name in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+            environment.pop(name, None)
+        for caches in ("empty", "full"):
+            clone = Path(folder) / caches
+            subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+            lab, lesson = measure(clone, environment)
+            print(f"caches {caches}: JupyterLab answers after {lab:.0f} s, the quick start has run after {lesson:.0f} s")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
