@@ -2,8 +2,8 @@
 
     python tests/bench_lab.py
 
-Once with empty caches, once with full ones, in a clone of the last commit; with the jobs of the sandbox, as on a machine
-without Docker. It runs outside of the sandbox. The SDK asks for a job's status every 30 seconds (2.x).
+Once with empty caches, once with full ones, in a clone of the last commit; with the jobs of the sandbox, as on a
+machine without Docker. SDK 2 asks for a job's status every 30 seconds.
 """
 
 import contextlib
@@ -67,7 +67,9 @@ def main():
             clone = Path(folder) / caches
             subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
             lab, lesson = measure(clone, environment)
-            print(f"caches {caches}: JupyterLab answers after {lab:.0f} s, the quick start has run after {lesson:.0f} s")
+            print(
+                f"caches {caches}: JupyterLab answers after {lab:.0f} s, the quick start has run after {lesson:.0f} s"
+            )
             sys.stdout.flush()
 
 

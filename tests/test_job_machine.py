@@ -102,8 +102,9 @@ def test_entrypoint_that_does_not_exist(cloud):
 
 WRITES = f"""
 import os, sys, sysconfig
-for path in (sysconfig.get_path("purelib") + "/ours.py", sys.prefix + "/bin/ours", {sys.prefix!r} + "/bin/ours", "/ours", "/opt/ml/ours", "/opt/ours",
-             "/tmp/ours", os.path.expanduser("~/ours"), "/usr/ours", "/etc/ours", "/var/ours"):
+for path in (sysconfig.get_path("purelib") + "/ours.py", sys.prefix + "/bin/ours", {sys.prefix!r} + "/bin/ours",
+             "/ours", "/opt/ml/ours", "/opt/ours", "/tmp/ours", os.path.expanduser("~/ours"),
+             "/usr/ours", "/etc/ours", "/var/ours"):
     try:
         open(path, "w").write("x")
     except OSError as error:

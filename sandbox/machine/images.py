@@ -24,8 +24,8 @@ print(json.dumps([sys.prefix, sys.base_prefix, sysconfig.get_path("purelib"), pl
 
 
 class Environment:
-    """A Python environment: `python` and `command`, the `train` of an image, are as a job has them, `shown` are the paths
-    of this machine that it needs."""
+    """A Python environment: `python` and `command`, the `train` of an image, are as a job has them; `shown` are the
+    paths of this machine that it needs."""
 
     def __init__(self, python):
         self.python = f"{filesystem.ENVIRONMENT}/bin/python"
