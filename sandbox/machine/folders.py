@@ -4,6 +4,7 @@ was killed has left, and remove it."""
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,9 +12,15 @@ from pathlib import Path
 PREFIX = "sagemaker-sandbox-"
 
 
+def place():
+    """Where temporary files go: /tmp, if the path of TMPDIR is one that TensorFlow would take for a pattern."""
+    folder = tempfile.gettempdir()
+    return folder if re.fullmatch(r"[\w./+@-]+", folder) else "/tmp"
+
+
 def create():
     """A new folder; the lock on it ends with this process, whatever ends that."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place()))
     lock = os.open(folder / "new", os.O_CREAT | os.O_WRONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.rename(folder / "new", folder / "lock")
@@ -22,7 +29,7 @@ def create():
 
 def stale():
     """The folders of sandboxes that are no more."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(place()).glob(f"{PREFIX}*"):
         try:
             with open(folder / "lock") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

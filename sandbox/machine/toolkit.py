@@ -39,6 +39,11 @@ def stand_in_for_tensorflow():
     modules[0].__getattr__ = load_tensorflow
 
 
+def stand_in_for_gethostname():
+    """The toolkit imports a module of C for MPI alone, which is refused here: so nothing has to compile it."""
+    sys.modules.setdefault("gethostname", ModuleType("gethostname"))
+
+
 def keep_the_requests_variables():
     from sagemaker_tensorflow_container import s3_utils
 
@@ -53,6 +58,7 @@ def keep_the_requests_variables():
 
 if __name__ == "__main__":
     stand_in_for_tensorflow()
+    stand_in_for_gethostname()
     from sagemaker_training.cli.train import main
 
     keep_the_requests_variables()
