@@ -22,7 +22,11 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 # sagemaker-training compiles one small C file, for MPI alone, which nothing here uses: no compiler is needed.
 export CC := true
 # What a user has set for Python, IPython and uv's environments elsewhere is not meant for the series.
-unexport PYTHONSAFEPATH PYTHONPATH PYTHONHOME VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+unexport PYTHONSAFEPATH PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export IPYTHONDIR := $(CURDIR)/.venv/ipython
+ifneq "$(findstring :,$(CURDIR))" ""
+$(error No Python environment can be in a folder with a colon in its path, which separates the folders in PATH: rename $(CURDIR))
+endif
 TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # The image of sandbox/local_mode/Dockerfile carries it.
 LABEL := sagemaker-tensorflow-series
