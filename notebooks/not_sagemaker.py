@@ -80,9 +80,9 @@ class Log(io.TextIOBase):
         """The lines as the container printed them: without colours and without the container's name."""
         return [CONTAINER.sub("", line) for line in COLOURS.sub("", self.text).splitlines()]
 
-    def find(self, text):
-        """The lines that hold a text."""
-        return [line for line in self.lines if text in line]
+    def find(self, pattern):
+        """The lines in which a regular expression is found."""
+        return [line for line in self.lines if re.search(pattern, line)]
 
 
 @contextlib.contextmanager
