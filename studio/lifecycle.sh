@@ -8,9 +8,11 @@ SERIES_URL="${SERIES_URL:-}"
 SERIES_FOLDER="${SERIES_FOLDER:-$HOME/sagemaker-tensorflow-series}"
 # Docker Compose, which local mode needs and the image lacks. SDK 2 does not recognise version 5.
 COMPOSE_URL="${COMPOSE_URL:-https://github.com/docker/compose/releases/download/v2.39.4/docker-compose-linux-x86_64}"
+# As the Dockerfile of Docker's own image has it (https://github.com/docker-library/docker).
+COMPOSE_SHA256="${COMPOSE_SHA256:-7af95166a730b87e172d4fc9aefea8725d3c6c7327d59149267b452114ddb7d4}"
 # The image's own Python comes first.
 PATH="/opt/conda/bin:$PATH"
-export SERIES_URL SERIES_FOLDER COMPOSE_URL PATH
+export SERIES_URL SERIES_FOLDER COMPOSE_URL COMPOSE_SHA256 PATH
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
 
@@ -38,11 +40,13 @@ fetch_compose() {
     fi
     say "fetching Docker Compose"
     mkdir -p "$(dirname "$plugin")"
-    if curl --fail --silent --show-error --location --output "$plugin.part" "$COMPOSE_URL"; then
+    if curl --fail --silent --show-error --location --output "$plugin.part" "$COMPOSE_URL" &&
+        echo "$COMPOSE_SHA256  $plugin.part" | sha256sum --check --status; then
         chmod +x "$plugin.part"
         mv "$plugin.part" "$plugin"
     else
-        say "FAILED: no Docker Compose, so no local mode"
+        rm -f "$plugin.part"
+        say "FAILED: no Docker Compose, or one with another checksum, so no local mode"
     fi
 }
 

@@ -1,5 +1,6 @@
 """The lifecycle configuration, run in a simulated space, and the workshop's template."""
 
+import hashlib
 import json
 import subprocess
 import time
@@ -48,6 +49,7 @@ def started(tmp_path_factory):
     plugin.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
     started = Started(tmp_path_factory.mktemp("space"), docker='test "$1" = info')
     started.environment["COMPOSE_URL"] = f"file://{plugin}"
+    started.environment["COMPOSE_SHA256"] = hashlib.sha256(plugin.read_bytes()).hexdigest()
     started.seconds, started.first = started.start()
     return started
 
@@ -65,6 +67,14 @@ def test_it_returns_at_once_and_the_kernels_are_there_when_it_is_done(started):
 def test_it_brings_docker_compose_where_docker_is(started):
     plugin = started.home / ".docker/cli-plugins/docker-compose"
     assert "v2" in subprocess.run([plugin], capture_output=True, text=True, check=True).stdout
+
+
+def test_docker_compose_with_another_checksum_is_not_kept(started):
+    plugin = started.home / ".docker/cli-plugins/docker-compose"
+    plugin.unlink()
+    _, lines = started.start(COMPOSE_SHA256="0" * 64)
+    assert any("FAILED: no Docker Compose, or one with another checksum" in line for line in lines)
+    assert list(plugin.parent.iterdir()) == []
 
 
 def test_the_next_start_keeps_what_the_learner_did(started):
