@@ -9,7 +9,7 @@ import os
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER = 0x20000, 0x4000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
-MS_NOSUID, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 8, 4096, 16384, 1 << 18
+MS_NOSUID, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 8, 4096, 8192, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 24, 36
 SYS_MOUNT_SETATTR = 442  # the same number on x86-64 and arm64
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, MNT_DETACH = -100, 0x8000, 1, 2
@@ -45,8 +45,12 @@ def make_read_only(path):
 def change_root(path):
     """Make a mount the root of this mount namespace, and let go of the old one."""
     os.chdir(path)
-    call("pivot_root", b".", b".")
-    call("umount2", b".", MNT_DETACH)
+    try:
+        call("pivot_root", b".", b".")
+        call("umount2", b".", MNT_DETACH)
+    except OSError:  # which Docker refuses to every container: then it lies over the old one
+        mount(".", "/", MS_MOVE)
+        os.chroot(".")
     os.chdir("/")
 
 
