@@ -42,7 +42,8 @@ CONTAINER := sandbox/machine/container.txt
 # the ranges in requirements*.txt allow today instead.
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
 LOCK_V3 := $(if $(NEWEST),requirements-v3.txt,tests/locks/requirements-v3.txt)
-INSTALL := $(UV) pip install --quiet --python
+# Compiled at once, as pip does: else warnings about the syntax of some package come with its first import.
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python
 
 # An environment names its own place: one that came with a moved or copied clone is made anew.
 FROM := $(CURDIR) $(LOCK)
