@@ -42,8 +42,9 @@ CONTAINER := sandbox/machine/container.txt
 # the ranges in requirements*.txt allow today instead.
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
 LOCK_V3 := $(if $(NEWEST),requirements-v3.txt,tests/locks/requirements-v3.txt)
-# Compiled at once, as pip does: else warnings about the syntax of some package come with its first import.
-INSTALL := $(UV) pip install --quiet --compile-bytecode --python
+INSTALL := $(UV) pip install --quiet --python
+# As pip does: else Python 3.12 shows warnings about the SDK's syntax at its first import. (All packages would take 15 s.)
+COMPILE = $(@D)/bin/python -W ignore -m compileall -q $(@D)/lib/python3*/site-packages/sagemaker*
 
 # An environment names its own place: one that came with a moved or copied clone is made anew.
 FROM := $(CURDIR) $(LOCK)
@@ -62,6 +63,7 @@ endif
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
 	@$(INSTALL) .venv --requirement $(LOCK)
 	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
+	@$(COMPILE)
 	@mkdir -p .venv/share/jupyter/lab/settings && cp studio/jupyterlab.json .venv/share/jupyter/lab/settings/overrides.json
 	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
 	@echo "$(FROM)" >$@
@@ -71,6 +73,7 @@ endif
 	@echo "== .venv-v3: installing $(LOCK_V3), and the kernel sagemaker-v3 into .venv"
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --requirement $(LOCK_V3)
+	@$(COMPILE)
 	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
 	@touch $@
 
@@ -195,6 +198,7 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 	or name it: make PYTHON_3_11=/path/to/python3.11 PYTHON_3_12=/path/to/python3.12 matrix" >&2; exit 1; }
 	@$(INSTALL) $(@D) --requirement $<
 	@test ! -e $(<:.txt=.no-deps) || $(INSTALL) $(@D) --no-deps --requirement $(<:.txt=.no-deps)
+	@$(COMPILE)
 	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
 	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@
