@@ -43,7 +43,7 @@ CONTAINER := sandbox/machine/container.txt
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
 LOCK_V3 := $(if $(NEWEST),requirements-v3.txt,tests/locks/requirements-v3.txt)
 INSTALL := $(UV) pip install --quiet --python
-# As pip does: else Python 3.12 shows warnings about the SDK's syntax at its first import. (All packages would take 15 s.)
+# As pip does: else Python 3.12 shows warnings about the SDK's syntax at its first import.
 COMPILE = $(@D)/bin/python -W ignore -m compileall -q $(@D)/lib/python3*/site-packages/sagemaker*
 
 # An environment names its own place: one that came with a moved or copied clone is made anew.
@@ -71,6 +71,8 @@ endif
 # SDK 3 cannot share an environment with SDK 2: its notebook has a kernel of its own, which the first one's Jupyter shows.
 .venv-v3/installed: $(LOCK_V3) .venv/installed
 	@echo "== .venv-v3: installing $(LOCK_V3), and the kernel sagemaker-v3 into .venv"
+	@# The rest of .venv, which takes some seconds: jobs, which may not write there, would compile it each time.
+	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --requirement $(LOCK_V3)
 	@$(COMPILE)

@@ -43,7 +43,12 @@ def measure(clone, environment):
     options = f"LAB_OPTIONS=--no-browser --allow-root --port={port} --IdentityProvider.token="
     began = time.monotonic()
     process = psutil.Popen(
-        ["make", "lab", options], cwd=clone, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+        ["make", "lab", options],
+        cwd=clone,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while not answers(f"http://127.0.0.1:{port}/api"):
