@@ -21,7 +21,7 @@ SYSTEM_PYTHON ?= >=3.11,<3.14
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 # sagemaker-training compiles one small C file, for MPI alone, which nothing here uses: no compiler is needed.
 export CC := true
-# What a user has set for Python, IPython and uv's environments elsewhere is not meant for the series.
+# What a user has set for Python and IPython elsewhere is not meant for the series.
 unexport PYTHONSAFEPATH PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export IPYTHONDIR := $(CURDIR)/.venv/ipython
 ifneq "$(findstring :,$(CURDIR))" ""
@@ -43,8 +43,6 @@ CONTAINER := sandbox/machine/container.txt
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
 LOCK_V3 := $(if $(NEWEST),requirements-v3.txt,tests/locks/requirements-v3.txt)
 INSTALL := $(UV) pip install --quiet --python
-# As pip does: else Python 3.12 shows warnings about the SDK's syntax at its first import.
-COMPILE = $(@D)/bin/python -W ignore -m compileall -q $(@D)/lib/python3*/site-packages/sagemaker*
 
 # An environment names its own place: one that came with a moved or copied clone is made anew.
 FROM := $(CURDIR) $(LOCK)
@@ -63,7 +61,8 @@ endif
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
 	@$(INSTALL) .venv --requirement $(LOCK)
 	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
-	@$(COMPILE)
+	@# Else Python 3.12 shows warnings about the SDK's syntax at its first import.
+	@$(PYTHON) -W ignore -m compileall -q .venv/lib/python3*/site-packages/sagemaker*
 	@mkdir -p .venv/share/jupyter/lab/settings && cp studio/jupyterlab.json .venv/share/jupyter/lab/settings/overrides.json
 	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
 	@echo "$(FROM)" >$@
@@ -74,8 +73,7 @@ endif
 	@# The rest of .venv, which takes some seconds: jobs, which may not write there, would compile it each time.
 	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
-	@$(INSTALL) .venv-v3 --requirement $(LOCK_V3)
-	@$(COMPILE)
+	@$(INSTALL) .venv-v3 --compile-bytecode --requirement $(LOCK_V3)
 	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
 	@touch $@
 
@@ -134,7 +132,10 @@ SDK_3_IMAGES := studio-4.5
 TESTED_ON := $(PYTHON) tests/tested_on.py
 # Where the environments are: MATRIX=FOLDER, outside of a clone, keeps them for the next one; .matrix is a link to it.
 ifdef MATRIX
-$(shell mkdir -p "$(MATRIX)" && { test ! -e .matrix || test -L .matrix; } && ln -sfn "$(MATRIX)" .matrix)
+ifneq "$(shell test -d .matrix && test ! -L .matrix && echo folder)" ""
+$(error .matrix is a folder, and MATRIX names another: move it to $(MATRIX), or unset MATRIX)
+endif
+$(shell mkdir -p "$(MATRIX)" && ln -sfn "$(MATRIX)" .matrix)
 endif
 # TensorFlow 2.3.1 installs on Python 3.8 at most; AWS's image of it has 3.7.
 PYTHON_3_7 ?= $(lastword python3.7 $(wildcard $(HOME)/.pyenv/versions/3.7.*/bin/python))
@@ -187,7 +188,7 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 	@echo "== $(@D): installing TensorFlow $*"
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, \
 	install Python 3.7 (pyenv install 3.7), or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
-	@$(INSTALL) $(@D) $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81' $(BESIDE)
+	@$(INSTALL) $(@D) --compile-bytecode $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81' $(BESIDE)
 	@$(INSTALL) $(@D) --no-deps $(CODE)
 	@touch $@
 
@@ -198,9 +199,8 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 	@echo "== $(@D): installing the packages of SageMaker Distribution $*"
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "This image needs its own Python: install it (pyenv install 3.11 3.12), \
 	or name it: make PYTHON_3_11=/path/to/python3.11 PYTHON_3_12=/path/to/python3.12 matrix" >&2; exit 1; }
-	@$(INSTALL) $(@D) --requirement $<
+	@$(INSTALL) $(@D) --compile-bytecode --requirement $<
 	@test ! -e $(<:.txt=.no-deps) || $(INSTALL) $(@D) --no-deps --requirement $(<:.txt=.no-deps)
-	@$(COMPILE)
 	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
 	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def make(clone, *arguments, **environment):
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTEST"))}
+    ours = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MATRIX")}
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(
         command, cwd=clone, env=ours | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sandbox.machine import images, network
+from sandbox.machine import filesystem, images, network
 
 PROGRAM = Path(__file__).with_name("host.py")
 FOLDERS = ("input/config", "input/data", "model", "output/data")
@@ -27,7 +27,7 @@ SITE_PACKAGES = str(Path(importlib.util.find_spec("pyroute2").origin).parents[1]
 START = 60  # seconds that a host has to start its command
 # As AWS's images set it (https://github.com/aws/deep-learning-containers, tensorflow/training/docker).
 IMAGE = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": f"{filesystem.ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "PYTHONUNBUFFERED": "1",
@@ -137,7 +137,6 @@ class Host:
         )
         (self.folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + table)
         descriptors = dict(switch.descriptors) if switch else {}
-        path = f"{os.path.dirname(environment.python)}:{IMAGE['PATH']}"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         specification = {
             "parent": os.getpid(),
@@ -160,7 +159,7 @@ class Host:
         with ours, theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(PROGRAM), json.dumps(specification)],
-                env={**IMAGE, "PATH": path, **variables},
+                env={**IMAGE, **variables},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ PREFIX = "sagemaker-sandbox-"
 
 
 def place():
-    """Where temporary files go: /tmp, if the path of TMPDIR is one that TensorFlow would take for a pattern."""
+    """Where temporary files go: /tmp, if TensorFlow, a shell or PATH would not take the path of TMPDIR as it is."""
     folder = tempfile.gettempdir()
     return folder if re.fullmatch(r"[\w./+@-]+", folder) else "/tmp"
 

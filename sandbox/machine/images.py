@@ -17,6 +17,7 @@ from sandbox import settings
 from sandbox.machine import filesystem
 
 TOOLKIT = Path(__file__).with_name("toolkit.py")
+COMMAND = [f"{filesystem.ENVIRONMENT}/bin/python", str(TOOLKIT)]  # the `train` of an image
 LOOK = """
 import json, platform, sys, sysconfig
 print(json.dumps([sys.prefix, sys.base_prefix, sysconfig.get_path("purelib"), platform.python_version()]))
@@ -24,14 +25,11 @@ print(json.dumps([sys.prefix, sys.base_prefix, sysconfig.get_path("purelib"), pl
 
 
 class Environment:
-    """A Python environment: `python` and `command`, the `train` of an image, are as a job has them; `shown` are the
-    paths of this machine that it needs."""
+    """A Python environment, which a job has at filesystem.ENVIRONMENT; `shown` are the paths that it needs."""
 
     def __init__(self, python):
-        self.python = f"{filesystem.ENVIRONMENT}/bin/python"
         found = subprocess.run([python, "-I", "-c", LOOK], capture_output=True, text=True, check=True)
         self.prefix, base, self.site_packages, self.version = json.loads(found.stdout)
-        self.command = [self.python, str(TOOLKIT)]
         self.shown = list(dict.fromkeys([self.prefix, base, str(Path(base).resolve()), str(TOOLKIT)]))
 
 

@@ -43,14 +43,15 @@ def make_read_only(path):
 
 
 def change_root(path):
-    """Make a mount the root of this mount namespace, and let go of the old one."""
+    """Make a mount the root of this mount namespace, and let go of the old one, or hide it."""
     os.chdir(path)
     try:
         call("pivot_root", b".", b".")
-        call("umount2", b".", MNT_DETACH)
     except OSError:  # which Docker refuses to every container: then it lies over the old one
         mount(".", "/", MS_MOVE)
         os.chroot(".")
+    else:
+        call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
 

@@ -112,7 +112,7 @@ class Run:
 
     def start(self, metrics):
         environment, note = images.environment(self.algorithm.get("TrainingImage", ""))
-        command = self.algorithm.get("ContainerEntrypoint", environment.command)
+        command = self.algorithm.get("ContainerEntrypoint", images.COMMAND)
         command = command + self.algorithm.get("ContainerArguments", [])
         read_only = [
             f"/opt/ml/input/data/{channel['ChannelName']}"
