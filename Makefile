@@ -2,9 +2,14 @@
 PYTHON := .venv/bin/python
 SANDBOX := $(PYTHON) -m sandbox
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+SOLUTIONS := $(wildcard exercises/*-solution.ipynb)
+# Which run as managed jobs: with the solutions in `make test`.
+MANAGED = $(NOTEBOOKS)
+# Folders of the editions in other languages.
+LANGUAGES := $(patsubst %/po/README.po,%,$(wildcard */po/README.po))
 PYTHON_V3 := .venv-v3/bin/python
-# It trains on AWS's instances wherever it runs.
-MANAGED_ONLY := notebooks/08-managed-training.ipynb
+# They train on AWS's instances wherever they run.
+MANAGED_ONLY := notebooks/08-managed-training.ipynb exercises/08-solution.ipynb
 # It tells where it runs: tests/matrix_studio.py says what it must tell in Studio.
 TELLS_WHERE := notebooks/00-setup.ipynb
 # Their outputs are those of this environment, whatever `make matrix` has made; and nobody waits 120 s for a stopped job.
@@ -31,7 +36,7 @@ TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # The image of sandbox/local_mode/Dockerfile carries it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab locks test lint unit managed local studio matrix aws bench containers image image-if-docker outputs clean
+.PHONY: help lab locks test everything lint editions unit managed local studio matrix aws bench containers image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -95,12 +100,18 @@ test: lint image-if-docker  ## lint, unit tests, and every notebook against its 
 	@# Alone, because their jobs in local mode and those of the notebooks would share one network of Docker's.
 	@$(MAKE) --no-print-directory unit
 	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
-	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local MANAGED="$(NOTEBOOKS) $(SOLUTIONS)"
+
+everything: test  ## what CI runs: test, the solutions in local mode, and a clone in a folder with an odd name
+	@$(MAKE) --no-print-directory local NOTEBOOKS="$(SOLUTIONS)"
+	$(PYTHON) -m pytest --timeout=600 -p no:cacheprovider -q tests/odd_places.py
 
 lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form, cfn-lint on the workshop's template
 	$(RUFF) check --config tests/ruff.toml .
 	$(RUFF) format --config tests/ruff.toml --check .
-	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS)
+	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS) $(SOLUTIONS)
+	$(PYTHON) tests/exercises.py --check
+	$(PYTHON) tests/editions.py check $(LANGUAGES)
 	.venv/bin/cfn-lint studio/workshop.yaml
 
 unit: .venv-v3/installed
@@ -109,7 +120,7 @@ unit: .venv-v3/installed
 # SANDBOX_POLICY=arn:aws:iam::aws:policy/AmazonSageMakerFullAccess make managed: with no more rights than AWS's own policy gives.
 managed: .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
-	$(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(NOTEBOOKS)
+	$(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(MANAGED)
 
 local: .venv-v3/installed image-if-docker
 	@echo "== notebooks, in local mode"
@@ -156,9 +167,9 @@ matrix-%: .matrix/%/installed .venv/installed
 # The notebooks' jobs in an environment like the seed's image, which is what they get on AWS: tests/seed_image.cfg names the
 # cells whose output is another one there. (--dist loadfile keeps a notebook's cells together.)
 matrix-seed-image: .matrix/2.3.1/installed .venv-v3/installed
-	@echo "== notebooks, as managed jobs in the environment of the seed's image"
+	@echo "== notebooks, as managed jobs in the environment of the image of TensorFlow 2.3.1"
 	$(IN_IMAGES) LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
-	$(TESTED_ON) "The seed's image" .matrix/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
+	$(TESTED_ON) "The image of TensorFlow 2.3.1" .matrix/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 $(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs
@@ -235,6 +246,13 @@ containers:  ## the image of the lab and the devcontainer, and the notebooks as 
 
 outputs: .venv-v3/installed  ## run every notebook as managed jobs, save its outputs, and write notebooks/COST.md
 	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(NOTEBOOKS)
+	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(SOLUTIONS)
+	$(MAKE) editions
+
+editions:  ## exercises from their solutions, and the other languages from the English text (LANGUAGES=de begins a new one)
+	$(PYTHON) tests/exercises.py
+	$(PYTHON) tests/editions.py update $(LANGUAGES)
+	$(PYTHON) tests/editions.py build $(LANGUAGES)
 
 clean:  ## remove the environments, the training image and every cache
 	rm -rf .matrix .uv .venv .venv-v3 .pytest_cache .ruff_cache

@@ -12,8 +12,23 @@ from cloud import Cloud
 from sandbox.local_mode import docker as local_mode
 
 ROOT = Path(__file__).parents[1]
+# Whole files go to processes: those that take longest are handed out first.
+SLOWEST = (
+    "test_clients",
+    "test_train",
+    "test_sandbox",
+    "test_on_aws",
+    "test_exercises",
+    "test_setup",
+    "test_studio_mode",
+)
 # A shell lets its background jobs ignore Ctrl-C, and their children with them: these tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture

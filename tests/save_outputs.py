@@ -16,6 +16,7 @@ from notebook_form import in_form
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "notebooks" / "COST.md"
 PRICES = {"ml.c4.xlarge": 0.279, "ml.m5.xlarge": 0.23}  # USD an hour
+DISK = 0.05  # USD an hour for the 250 GB of a host
 SECONDS_ON_AWS = 180  # of a host: an image of 2 GB is downloaded first
 HEAD = """\
 # What the series costs
@@ -25,15 +26,17 @@ it begins to download until the results are uploaded. The jobs, hosts and second
 the committed outputs, on one machine that has the training image; `make outputs` writes this page. On AWS each host
 first downloads the image, and a job is billed for 1 to 3 minutes, so the last column takes 3 minutes a host. The prices
 are those of `us-east-1` in November 2026 (<https://aws.amazon.com/sagemaker/ai/pricing/>): an `ml.c4.xlarge` is {c4}
-USD an hour, an `ml.m5.xlarge` {m5}. No notebook needs a GPU.
+USD an hour, an `ml.m5.xlarge` {m5}, and a host's disk of 250 GB {disk}. No notebook needs a GPU.
 
 | notebook | jobs | hosts | seconds here | USD at 3 minutes a host |
 |---|--:|--:|--:|--:|
 """
 TAIL = """
 What stays is small: data and models in S3, less than 100 MB, for less than 1 US cent a month, and less than 1 MB of
-logs in CloudWatch. Each notebook ends with *Clean up*: it removes what it made, and says what it leaves. A Studio space
-costs more than all jobs, as long as it runs: about 0.05 USD an hour for an `ml.t3.medium`. Stop it after the class.
+logs in CloudWatch. Each notebook ends with *Clean up*: it removes what it made, and says what it leaves. Whoever loses
+a kernel before that finds the rest in the default bucket, under the name of the job, and below
+`DEMO-tensorflow/mnist`. The last one of an account removes `DEMO-mnist` as well. A Studio space costs
+more than all jobs, as long as it runs: about 0.05 USD an hour for an `ml.t3.medium`. Stop it after the class.
 """
 
 
@@ -62,7 +65,7 @@ def row(title, found):
     """A row of the page: a notebook's jobs and what their hosts cost."""
     hosts = [job["ResourceConfig"]["InstanceCount"] for job in found]
     seconds = sum(job.get("BillableTimeInSeconds", 0) * count for job, count in zip(found, hosts, strict=True))
-    prices = [PRICES[job["ResourceConfig"]["InstanceType"]] for job in found]
+    prices = [PRICES[job["ResourceConfig"]["InstanceType"]] + DISK for job in found]
     cost = sum(price * count for price, count in zip(prices, hosts, strict=True)) * SECONDS_ON_AWS / 3600
     return f"| {title} | {len(found)} | {sum(hosts)} | {seconds} | {cost:.2f} |"
 
@@ -77,7 +80,7 @@ def main(paths):
         rows.append(row(f"[{path.stem}]({path.name})", new))
         found += new
     if len(paths) == len(list(PAGE.parent.glob("*.ipynb"))):
-        head = HEAD.format(c4=PRICES["ml.c4.xlarge"], m5=PRICES["ml.m5.xlarge"])
+        head = HEAD.format(c4=PRICES["ml.c4.xlarge"], m5=PRICES["ml.m5.xlarge"], disk=DISK)
         PAGE.write_text(head + "\n".join([*rows, row("all", found)]) + "\n" + TAIL, encoding="utf-8")
 
 

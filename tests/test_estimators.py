@@ -126,16 +126,15 @@ DIFFERENCES = {
     ),
     "08 spot": (
         {
-            "base_job_name": "'mnist-managed'",
             "checkpoint_s3_uri": "checkpoints",
             "use_spot_instances": "True",
             "max_run": "1800",
-            "max_wait": "3600",
-            "hyperparameters.epochs": "finished + 1",
+            "max_wait": "2400",
+            "hyperparameters.epochs": "finished + 3",
             "hyperparameters.checkpoint-dir": "'/opt/ml/checkpoints'",
             "hyperparameters.checkpoint-seconds": "5",
         },
-        "a spot instance that goes on from these checkpoints for one epoch more",
+        "a spot instance that goes on from these checkpoints for some epochs more",
     ),
     "08 refused": (
         {"hyperparameters": OUT, "use_spot_instances": "True", "max_run": "1800", "max_wait": "60"},

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXERCISES = sorted((ROOT / "exercises").glob("*.ipynb"))
 
 HEADINGS = ["What you will be able to do", "Before you start", "Clean up", "Check yourself", "Summary", "Next"]
 TAGS = {"nbval-ignore-output", "raises-exception", "seed"}
@@ -84,7 +85,7 @@ def test_shape(path):
     assert "<details>" in "\n".join(markdown)
 
 
-@each_notebook
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *EXERCISES], ids=lambda path: path.stem)
 def test_links_lead_somewhere(path):
     for cell in read(path).cells:
         if cell.cell_type == "markdown":
@@ -133,7 +134,7 @@ def test_what_is_not_sagemaker_stands_beside_the_notebooks(path):
         assert any(sdk in cell.source for cell in code_cells(path)[:2])
 
 
-@each_notebook
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *EXERCISES], ids=lambda path: path.stem)
 def test_pure_sdk_code(path):
     text = "\n".join(cell.source for cell in read(path).cells)
     for word in ("moto", "nbval", "pytest", "sandbox", "from tests", "%run"):

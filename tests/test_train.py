@@ -67,7 +67,9 @@ def run(module, monkeypatch, tmp_path, data, capsys):
         module.main()
         return capsys.readouterr().out
 
-    return run
+    yield run
+    policies = module.tf.keras.mixed_precision  # of this process, and so of the next test
+    (getattr(policies, "set_global_policy", None) or policies.experimental.set_policy)("float32")
 
 
 @pytest.fixture
@@ -280,10 +282,11 @@ def metrics(folder):
     return [{name: value for name, value in entry.items() if name != "seconds"} for entry in entries]
 
 
-def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(tmp_path, data):
+def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(run, tmp_path, data):
     write_pair(data, "train", 3000, "-more")
-    options = ["--epochs=6", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
-    finish(start(tmp_path / "whole", data, data, *options[:2]))
+    options = ["--epochs=4", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
+    run(*options[:2])
+    whole = metrics(tmp_path)
     first = start(tmp_path / "parts", data, data, *options)
     read_until(first, "epoch=1")
     first.terminate()
@@ -291,10 +294,10 @@ def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(tmp_path
     said = first.stdout.read()
     assert "stopped in epoch" in said and not (tmp_path / "parts" / "output" / "metrics.json").exists()
     place = re.search(r"stopped (in epoch \d after \d+ steps)", said)[1]
-    assert f"resumes {place}" in finish(start(tmp_path / "parts", data, data, *options))
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
-    assert "epoch=" not in finish(start(tmp_path / "parts", data, data, *options))  # nothing is left to do
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert f"resumes {place}" in run(*options)
+    assert metrics(tmp_path) == whole
+    assert "epoch=" not in run(*options)  # nothing is left to do
+    assert metrics(tmp_path) == whole
 
 
 def test_a_stop_where_an_epoch_is_one_batch(tmp_path, data):
@@ -342,19 +345,18 @@ def test_checkpoint_that_is_none(error, tmp_path):
     assert "checkpoint.npz is no checkpoint of train.py" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
 
 
-def test_checkpoints_by_the_clock(tmp_path, data):
+def test_checkpoints_by_the_clock(run, tmp_path, data):
     """A job that is killed goes on from within the epoch, and ends where an uninterrupted one ends."""
     write_pair(data, "train", 3000, "-more")
     options = ["--epochs=2", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
-    finish(start(tmp_path / "whole", data, data, *options[:2]))
+    run(*options[:2])
+    whole = metrics(tmp_path)
     first = start(tmp_path / "parts", data, data, *options, "--checkpoint-seconds=0.01")
     file = tmp_path / "checkpoints" / "checkpoint.npz"
     wait_for(file.exists)
     first.kill()
-    assert re.search(
-        r"resumes in epoch 1 after [1-9]\d* steps", finish(start(tmp_path / "parts", data, data, *options))
-    )
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert re.search(r"resumes in epoch 1 after [1-9]\d* steps", run(*options))
+    assert metrics(tmp_path) == whole
 
 
 HOSTS = ["localhost", "127.0.0.1"]
@@ -368,15 +370,15 @@ def start_hosts(tmp_path, channels, *options, **environment):
     ]
 
 
-def test_two_hosts_at_half_the_batch_learn_what_one_learns(tmp_path, data):
+def test_two_hosts_at_half_the_batch_learn_what_one_learns(run, tmp_path, data):
     write_pair(data, "train", 3000, "-more")
-    finish(start(tmp_path / "one", data, data, "--epochs=3", "--batch-size=100"))
+    run("--epochs=3", "--batch-size=100")
     outs = [finish(host) for host in start_hosts(tmp_path, [(data, data)] * 2, "--epochs=3", "--batch-size=50")]
     assert ["epoch=3" in out for out in outs] == [True, False]
     for host, out in zip(HOSTS, outs):
         assert f"host {host} of localhost, 127.0.0.1 trains on 1650 images" in out
     assert [(tmp_path / host / "model" / "1").exists() for host in HOSTS] == [True, False]
-    one, two = metrics(tmp_path / "one"), metrics(tmp_path / HOSTS[0])
+    one, two = metrics(tmp_path), metrics(tmp_path / HOSTS[0])
     assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=0.1)  # later ones are next to nothing
     accuracies = [side[-1]["test_accuracy"] for side in (one, two)]
     assert accuracies[1] == pytest.approx(accuracies[0], abs=0.05) and min(accuracies) > 0.9
@@ -471,23 +473,23 @@ train.main()
 """
 
 
-def test_two_processors_of_a_host_share_the_batch_and_learn_what_one_learns(tmp_path, data):
+def test_two_processors_of_a_host_share_the_batch_and_learn_what_one_learns(run, tmp_path, data):
     write_pair(data, "train", 2700, "-more")
     script = tmp_path / "on_two_processors.py"
     script.write_text(ON_TWO_PROCESSORS.replace("FOLDER", repr(str(SCRIPT.parent))))
-    finish(start(tmp_path / "one", data, data, "--batch-size=100"))
+    run("--batch-size=100")
     out = finish(start(tmp_path / "two", data, data, "--batch-size=100", script=script, SM_NUM_GPUS="2"))
     assert out.count("batches of 100") == 2, out  # Keras shares each of them out
-    [one], [two] = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    [one], [two] = metrics(tmp_path), metrics(tmp_path / "two")
     assert two["loss"] == pytest.approx(one["loss"], rel=0.1) and two["loss"] != one["loss"]
     assert two["test_accuracy"] == pytest.approx(one["test_accuracy"], abs=0.02)
     assert (tmp_path / "two" / "model" / "1").exists()
 
 
-def test_mixed_precision(tmp_path, data):
+def test_mixed_precision(run, tmp_path, data):
     finish(start(tmp_path / "half", data, data, "--precision=mixed_bfloat16", "--batch-size=32"))
-    finish(start(tmp_path / "single", data, data, "--batch-size=32"))
-    half, single = metrics(tmp_path / "half")[0], metrics(tmp_path / "single")[0]
+    run("--batch-size=32")
+    half, single = metrics(tmp_path / "half")[0], metrics(tmp_path)[0]
     assert half["loss"] == pytest.approx(single["loss"], rel=0.1) and half["loss"] != single["loss"]
 
 

@@ -35,7 +35,12 @@ class Account:
     """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers.
     `folder` holds the files that the account and its jobs need."""
 
+    in_use = False
+
     def __init__(self, folder, s3_host=None):
+        if Account.in_use:  # an earlier one of this process has left its data
+            backend.reset()
+        Account.in_use = True
         self.folder, self.proxies, self.s3_url = folder, [Proxy()], None
         if s3_host:
             self.proxies.append(Proxy(s3_host))
@@ -55,7 +60,6 @@ class Account:
         self.jobs.close()
         for proxy in self.proxies:
             proxy.close()
-        backend.reset()
 
     def client(self, service, **credentials):
         """A boto3 client of this account, whatever the environment and the files of this user say."""

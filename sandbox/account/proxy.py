@@ -76,7 +76,7 @@ class Proxy:
         self.url = f"http://{host}:{self.port}"
 
     def start(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=[0.05], daemon=True).start()  # s: how late it closes
 
     def accept_from(self, listener):
         """Also answer on a listening socket, that of another network namespace say, until it is shut down."""
