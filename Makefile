@@ -91,7 +91,7 @@ UV_LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 # Notebook 10 alone needs .venv-v3, and local mode alone the training image: nobody waits for them.
 lab: .venv/installed  ## open JupyterLab inside the sandbox, no AWS account needed
 	@test -e .venv-v3/installed || echo "== .venv-v3, for notebook 10, is made meanwhile; how it goes is in .venv/later.txt"
-	@echo "== What you run and change is saved in these files. 'git stash' brings the series back as it was."
+	@test ! -e .git || echo "== What you run and change is saved in these files. 'git stash' brings the series back as it was."
 	@nice $(MAKE) --no-print-directory .venv-v3/installed >.venv/later.txt 2>&1 & later=$$!; trap "kill $$later 2>/dev/null; true" EXIT; \
 	SANDBOX_IMAGES="$${SANDBOX_IMAGES:-$$PWD/.matrix}" $(SANDBOX) jupyter lab --notebook-dir=. \
 	--LabApp.default_url=/lab/tree/notebooks/01-quick-start.ipynb $(LAB_OPTIONS)
