@@ -283,7 +283,7 @@ def metrics(folder):
 
 
 def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(run, tmp_path, data):
-    write_pair(data, "train", 3000, "-more")
+    write_pair(data, "train", 1700, "-more")
     options = ["--epochs=4", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
     run(*options[:2])
     whole = metrics(tmp_path)
@@ -347,7 +347,7 @@ def test_checkpoint_that_is_none(error, tmp_path):
 
 def test_checkpoints_by_the_clock(run, tmp_path, data):
     """A job that is killed goes on from within the epoch, and ends where an uninterrupted one ends."""
-    write_pair(data, "train", 3000, "-more")
+    write_pair(data, "train", 1700, "-more")
     options = ["--epochs=2", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
     run(*options[:2])
     whole = metrics(tmp_path)
