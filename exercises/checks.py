@@ -1,7 +1,7 @@
 """What the check cells of the exercises say: a tick, or one sentence on what is still wrong.
 
 Each function checks one exercise, and is named after it. The sentences are English; in another edition sentences.json,
-beside this file, has them in its language.
+beside the notebook, has them in its language.
 """
 
 import functools
@@ -20,7 +20,7 @@ RIGHT = "✓"
 
 def say(sentence, **values):
     """A sentence in the language of this edition, with these values in it."""
-    file = Path(__file__).with_name("sentences.json")
+    file = Path("sentences.json")  # in the folder of the notebook
     sentences = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return sentences.get(sentence, sentence).format(**values)
 

@@ -43,14 +43,12 @@ def notebooks(root=ROOT):
 
 
 def beside(root=ROOT):
-    """What notebooks and exercises use beside them: files, by their path within an edition."""
-    files = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*")) if path.is_file()]
+    """What the notebooks use beside them: files, by their path within an edition."""
+    files = [path for path in sorted((root / "notebooks").rglob("*")) if path.is_file()]
     kept = [
-        path
-        for path in files
-        if path.suffix not in (".ipynb", ".md", ".pyc") and ".ipynb_checkpoints" not in path.parts
+        path for path in files if path.suffix in (".py", ".json", ".svg") and ".ipynb_checkpoints" not in path.parts
     ]
-    return {path.relative_to(root / path.relative_to(root).parts[0]): path for path in kept}
+    return {path.relative_to(root / "notebooks"): path for path in kept}
 
 
 def paragraphs(text):
@@ -86,7 +84,8 @@ def catalogues(root=ROOT):
     for path in notebooks(root):
         if not path.stem.endswith("-exercise"):  # its text is that of its solution
             found[path.stem] = entries(path)
-    found[WORDS] = [text for path in beside(root).values() if path.suffix in (".svg", ".py") for text in entries(path)]
+    pictures = [path for path in beside(root).values() if path.suffix == ".svg"]
+    found[WORDS] = [text for path in [*pictures, root / "exercises" / "checks.py"] for text in entries(path)]
     return {name: list(dict.fromkeys(texts)) for name, texts in found.items()}
 
 
