@@ -94,9 +94,11 @@ def test_no_network_is_one_sentence_and_leaves_nothing_half_made(space):
 
 def test_a_full_disk_is_told_before_the_download(space):
     space = space("3.12.0")
-    (space.packages / "sitecustomize.py").write_text(
+    # No sitecustomize: Debian's Python has one of its own.
+    (space.packages / "full_disk.py").write_text(
         "import shutil, types\nshutil.disk_usage = lambda path: types.SimpleNamespace(free=1.2e9)\n"
     )
+    (space.packages / "full_disk.pth").write_text("import full_disk\n")
     printed = space.make(code=1)
     assert printed[0].startswith("SDK 2: not made: your home has 1.2 GB free, and this kernel needs 2.5 GB")
     assert not (space.home / ".venvs/sagemaker-v2").exists()
