@@ -57,17 +57,15 @@ endif
 
 .uv/bin/uv:
 	@echo "== .uv: installing uv"
-	@python3 -m venv .uv || { echo "python3-venv is missing: apt-get install python3-venv; or install uv: \
-	https://docs.astral.sh/uv/getting-started/installation" >&2; exit 1; }
-	@.uv/bin/python -m pip install --quiet 'uv>=0.9,<1'
+	@python3 -m pip install --quiet --target .uv 'uv>=0.9,<1' 2>/dev/null || python3 -m venv --clear .uv || { echo "python3-venv is \
+	missing: apt-get install python3-venv; or install uv: https://docs.astral.sh/uv/getting-started/installation" >&2; exit 1; }
+	@test -x $@ || .uv/bin/python -m pip install --quiet 'uv>=0.9,<1'
 
 .venv/installed: $(LOCK) $(CONTAINER) | $(UV)
 	@echo "== .venv: installing $(LOCK)"
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
 	@$(INSTALL) .venv --requirement $(LOCK)
 	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
-	@# Else Python 3.12 shows warnings about the SDK's syntax at its first import.
-	@$(PYTHON) -W ignore -m compileall -q .venv/lib/python3*/site-packages/sagemaker*
 	@mkdir -p .venv/share/jupyter/lab/settings && cp studio/jupyterlab.json .venv/share/jupyter/lab/settings/overrides.json
 	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
 	@echo "$(FROM)" >$@
@@ -75,7 +73,9 @@ endif
 # SDK 3 cannot share an environment with SDK 2: its notebook has a kernel of its own, which the first one's Jupyter shows.
 .venv-v3/installed: $(LOCK_V3) .venv/installed
 	@echo "== .venv-v3: installing $(LOCK_V3), and the kernel sagemaker-v3 into .venv"
-	@# The rest of .venv, which takes some seconds: jobs, which may not write there, would compile it each time.
+	@# Jobs may not write into .venv, and would compile it each time. The SDK first: at its first import Python 3.12 would show
+	@# warnings about its syntax.
+	@$(PYTHON) -W ignore -m compileall -q .venv/lib/python3*/site-packages/sagemaker*
 	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --compile-bytecode --requirement $(LOCK_V3)

@@ -64,7 +64,12 @@ def measure(clone, environment):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="bench-lab-", ignore_cleanup_errors=True) as folder:
-        environment = {**os.environ, "UV_CACHE_DIR": f"{folder}/uv", "PIP_NO_CACHE_DIR": "1", "LOCAL_MODE": "0"}
+        environment = {
+            **os.environ,
+            "UV_CACHE_DIR": f"{folder}/uv",
+            "PIP_CACHE_DIR": f"{folder}/pip",
+            "LOCAL_MODE": "0",
+        }
         environment.pop("MAKEFLAGS", None)  # of `make bench`
         for caches in ("empty", "full"):
             clone = Path(folder) / caches
