@@ -1,6 +1,9 @@
 """The tuners of both SageMaker SDKs in the sandbox: what a notebook calls, from fit() to stop_tuning_job()."""
 
+import contextlib
 from pathlib import Path
+
+import psutil
 
 PYTHON_V3 = Path(__file__).parents[1] / ".venv-v3" / "bin" / "python"
 TRAIN = """
@@ -14,13 +17,14 @@ time.sleep(known.wait)
 print(f"val_accuracy={1 - abs(known.learning_rate - 0.1) - known.units / 1000}")
 """
 SDK_2 = """
-import sys
+import os, sys, time
 from sagemaker import Session, get_execution_role
 from sagemaker.tensorflow import TensorFlow
 from sagemaker.tuner import CategoricalParameter, ContinuousParameter, HyperparameterTuner, IntegerParameter
 
 estimator = TensorFlow(entry_point="train.py", source_dir=sys.argv[1], role=get_execution_role(), py_version="py312",
-    framework_version="2.19", instance_type="ml.c4.xlarge", instance_count=1, hyperparameters={"epochs": 1})
+    framework_version="2.19", instance_type="ml.c4.xlarge", instance_count=1,
+    hyperparameters={"marker": os.getppid()})
 arguments = dict(objective_metric_name="accuracy", metric_definitions=[{"Name": "accuracy", "Regex": "accuracy=(.*)"}],
     max_jobs=3, max_parallel_jobs=2)
 tuner = HyperparameterTuner(estimator, hyperparameter_ranges={"learning-rate": ContinuousParameter(0.01, 0.9),
@@ -42,6 +46,12 @@ grid.stop_tuning_job()
 grid.wait()
 assert grid.describe()["HyperParameterTuningJobStatus"] == "Stopped"
 grid.stop_tuning_job()
+grid.fit(job_name="left", wait=False)
+while not (jobs := grid.analytics().training_job_summaries(force_refresh=True)):
+    time.sleep(0.1)
+sess = estimator.sagemaker_session
+while sess.describe_training_job(jobs[0]["TrainingJobName"])["SecondaryStatus"] != "Training":
+    time.sleep(0.1)
 print("done")
 """
 SDK_3 = """
@@ -84,11 +94,21 @@ def source(tmp_path_factory):
 
 
 def test_the_tuner_of_sdk_2(start, tmp_path_factory):
-    finish(start("python", "-c", SDK_2, source(tmp_path_factory), SANDBOX_STOP_SECONDS="0"))
+    """At its end training jobs still run: they end with the sandbox, and leave nothing."""
+    sandbox = start("python", "-c", SDK_2, source(tmp_path_factory), SANDBOX_STOP_SECONDS="0")
+    finish(sandbox)
+    marker = f"--marker {sandbox.pid}"
+    assert [process for process in psutil.process_iter() if marker in " ".join(command(process))] == []
 
 
 def test_the_tuner_of_sdk_3(start, tmp_path_factory):
     finish(start(str(PYTHON_V3), "-c", SDK_3, source(tmp_path_factory), SANDBOX_STOP_SECONDS="0"))
+
+
+def command(process):
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def finish(process):
