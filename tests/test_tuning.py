@@ -207,6 +207,16 @@ def test_as_many_at_a_time_as_asked_and_as_the_machine_bears(cloud, monkeypatch)
             cloud.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
 
 
+def test_nothing_starts_after_the_end_of_the_account(cloud, monkeypatch):
+    monkeypatch.setenv("SANDBOX_STOP_SECONDS", "0")
+    name = start(cloud, "import time; print('ready', flush=True); time.sleep(90)")
+    [training] = wait_for(lambda: trainings(cloud, name))
+    cloud.account.tuning.close()
+    cloud.sagemaker.stop_training_job(TrainingJobName=training["TrainingJobName"])
+    cloud.wait(training["TrainingJobName"])
+    assert len(trainings(cloud, name)) == 1
+
+
 def test_a_failed_training_job_is_no_failed_tuning_job(cloud):
     script = SCRIPT + "\nif values['--size'] == '8': raise SystemExit(3)"
     name = start(cloud, script, strategy="Grid", jobs=2, parameters=ranges(categories=[categorical(8, 16)]))
