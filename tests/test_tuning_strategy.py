@@ -77,6 +77,27 @@ def test_bayesian_learns(maximize):
     assert statistics.median(last["Bayesian"]) < statistics.median(last["Random"]) / 2
 
 
-def test_a_value_that_is_no_number():
-    with pytest.raises(Error, match="MinValue 1e-3 is no integer value"):
-        parameters("Integer", "1e-3", "1")
+@pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
+def test_a_single_value_is_tried_again(strategy):
+    """And told: a continuous range counts as one with values enough."""
+    search = Strategy(strategy, parameters(low="0.5", high="0.5"), maximize=False)
+    for _ in range(6):
+        trial, values = search.ask()
+        assert values == {"x": "0.5"}
+        search.tell(trial, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "message"),
+    [
+        ("Integer", "1e-3", "1", "MinValue 1e-3 is no integer value"),
+        ("Integer", "1_0", "20", "MinValue 1_0 is no integer value"),
+        ("Integer", " 1", "20", "MinValue  1 is no integer value"),
+        ("Continuous", "0", "nan", "MaxValue nan is no continuous value"),
+        ("Continuous", "0", "1e999", "MaxValue 1e999 is no continuous value"),
+        ("Continuous", "-1e308", "1e308", "is more than a floating-point number holds"),
+    ],
+)
+def test_refused(kind, low, high, message):
+    with pytest.raises(Error, match=message):
+        parameters(kind, low, high)

@@ -5,6 +5,7 @@ as people see it in the descriptions of their jobs on AWS: 3, 0.0037170512924477
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 from sandbox.training.validation import refuse
@@ -36,7 +37,7 @@ def number(kind, parameter, member):
     text = parameter[member]
     try:
         value = NUMBERS[kind](text)
-        if not math.isfinite(value):
+        if not re.fullmatch(r"[-+.\deE]+", text, re.ASCII) or not math.isfinite(value):  # inf, or Python's 1_000
             raise ValueError
         return value
     except ValueError:
@@ -49,6 +50,8 @@ def numeric(kind, parameter):
     low, high = (number(kind, parameter, member) for member in ("MinValue", "MaxValue"))
     if low > high:
         refuse(f"Invalid {kind}ParameterRange {name}: MinValue {low} is greater than MaxValue {high}")
+    if not math.isfinite(high - low):
+        refuse(f"Invalid {kind}ParameterRange {name}: from {low} to {high} is more than a floating-point number holds")
     if asked == "Logarithmic" and low <= 0:
         refuse(f"Invalid {kind}ParameterRange {name}: Logarithmic scaling works only for values greater than 0")
     if asked == "ReverseLogarithmic" and (kind == "Integer" or low < 0 or high >= 1):

@@ -54,14 +54,17 @@ class Strategy:
 
     def ask(self):
         """-> a trial, and the hyperparameters that it tries: {name: text}"""
+        trial, values = self.draw()
         for _ in range(REDRAWS):
-            trial = self.study.ask(self.space)
-            values = {parameter.name: text(parameter, trial.params[parameter.name]) for parameter in self.parameters}
-            if values not in self.given:
-                break
-            self.tell(trial, None)
+            if values in self.given:
+                self.tell(trial, None)
+                trial, values = self.draw()
         self.given.append(values)
         return trial, values
+
+    def draw(self):
+        trial = self.study.ask(self.space)
+        return trial, {parameter.name: text(parameter, trial.params[parameter.name]) for parameter in self.parameters}
 
     def tell(self, trial, objective):
         """What became of a trial: its objective, or None for one without. A grid learns nothing from it."""
