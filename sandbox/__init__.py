@@ -20,7 +20,7 @@ machine/       what this machine is to a job
     folders.py      the sandbox's temporary folder, and those that killed sandboxes have left
 
 training/      training jobs, in the order in which their files come into play
-    operations.py   the table of SageMaker's operations
+    operations.py   the operations on them, for the account's table
     request.py      the table of a request's members, and what is refused
     validation.py   the constraints of the API reference
     job.py          the life of a job
@@ -30,6 +30,14 @@ training/      training jobs, in the order in which their files come into play
     logs.py         the log, and the metrics in it
     artifacts.py    model.tar.gz, output.tar.gz, checkpoints and TensorBoard's files
     search.py       ListTrainingJobs and Search
+
+tuning/        tuning jobs, which train training jobs
+    operations.py   the operations on them
+    request.py      what a request may ask for, and what is refused
+    ranges.py       the ranges that a search has
+    strategy.py     Optuna, which chooses the values
+    job.py          the life of a tuning job
+    record.py       what clients see of it
 
 local_mode/    Docker for SageMaker's local mode
     docker.py       is it there, may containers reach S3, what to clean up

@@ -20,6 +20,8 @@ SLOWEST = (
     "test_on_aws",
     "test_exercises",
     "test_setup",
+    "test_tuning",
+    "test_tuning_clients",
     "test_studio_mode",
 )
 # A shell lets its background jobs ignore Ctrl-C, and their children with them: these tests send it.

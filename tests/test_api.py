@@ -27,17 +27,6 @@ def error(call, *positional, **arguments):
         ("sagemaker", "list_models", {}),
         (
             "sagemaker",
-            "create_hyper_parameter_tuning_job",
-            {
-                "HyperParameterTuningJobName": "t",
-                "HyperParameterTuningJobConfig": {
-                    "Strategy": "Random",
-                    "ResourceLimits": {"MaxParallelTrainingJobs": 1},
-                },
-            },
-        ),
-        (
-            "sagemaker",
             "create_processing_job",
             {
                 "ProcessingJobName": "p",
@@ -50,7 +39,7 @@ def error(call, *positional, **arguments):
         ),
         ("sagemaker", "create_pipeline", {"PipelineName": "p", "ClientRequestToken": "t" * 32, "RoleArn": "r" * 20}),
         ("sagemaker", "stop_processing_job", {"ProcessingJobName": "p"}),
-        ("sagemaker", "list_hyper_parameter_tuning_jobs", {}),
+        ("sagemaker", "list_processing_jobs", {}),
         ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}),
         ("lambda", "list_functions", {}),
         ("sns", "list_topics", {}),

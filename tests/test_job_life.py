@@ -16,7 +16,7 @@ def test_completed(cloud):
     job = cloud.run(
         """
         import os
-        print("loss=0.5;"); print("loss=0.25;"); print("other=1e-3"); print("loss=none;")
+        print("loss=0.5;"); print("loss=0.25;"); print("other=1e-3"); print("loss=none;"); print("loss=nan;")
         open("/opt/ml/model/weights", "w").write("w")
         os.mkdir("/opt/ml/output/data/deep")
         open("/opt/ml/output/data/deep/plot", "w").write("p")

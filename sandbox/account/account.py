@@ -13,6 +13,7 @@ from sandbox.account import backend, permissions
 from sandbox.account.proxy import Proxy
 from sandbox.machine.container import Machine
 from sandbox.training.operations import Operations
+from sandbox.tuning.operations import Tuning
 
 ROLE_NAME = "SageMakerExecutionRole"
 TRUST_POLICY = settings.ROOT / "notebooks" / "policies" / "trust-policy.json"
@@ -51,12 +52,14 @@ class Account:
         backend.enforce()
         self.machine = Machine(self.proxies[0], Path(self.ca_bundle))
         self.jobs = Operations(folder / "jobs", self.machine, self.client_environment())
-        backend.Call.table = self.jobs.table
+        self.tuning = Tuning(self.jobs)
+        backend.Call.table = self.jobs.table | self.tuning.table
         for proxy in self.proxies:
             proxy.start()
         self.role = self.create_execution_role()
 
     def close(self):
+        self.tuning.close()
         self.jobs.close()
         for proxy in self.proxies:
             proxy.close()

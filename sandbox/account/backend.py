@@ -65,6 +65,10 @@ def training_job_arn(region, name):
     return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{name}"
 
 
+def tuning_job_arn(region, name):
+    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:hyper-parameter-tuning-job/{name}"
+
+
 def role(arn):
     """moto's role of this ARN, or None."""
     with contextlib.suppress(NotFoundException):

@@ -54,8 +54,8 @@ class Clock:
 class Job:
     """A training job; `record` is what clients see of it."""
 
-    def __init__(self, region, request, folder, machine, account_environment):
-        self.record, self.folder, self.machine = Record(region, request), folder, machine
+    def __init__(self, region, request, folder, machine, account_environment, tuning_job_arn=None):
+        self.record, self.folder, self.machine = Record(region, request, tuning_job_arn), folder, machine
         self.account_environment = account_environment
         definitions = request["AlgorithmSpecification"].get("MetricDefinitions", [])
         role = permissions.Role(request["RoleArn"])

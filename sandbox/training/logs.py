@@ -7,6 +7,7 @@ job's metric definitions to it: what they find goes to CloudWatch's metrics of t
 """
 
 import contextlib
+import math
 import os
 import re
 import time
@@ -54,7 +55,9 @@ class Metrics:
         for name, pattern in self.patterns:
             with contextlib.suppress(ValueError, IndexError, TypeError):
                 for found in pattern.finditer(line):
-                    self.keep(name, float(found.group(1)))
+                    value = float(found.group(1))
+                    if math.isfinite(value):  # CloudWatch takes no NaN, as a loss can become
+                        self.keep(name, value)
 
     def keep(self, name, value):
         self.last[name] = {"MetricName": name, "Value": value, "Timestamp": datetime.now().astimezone()}

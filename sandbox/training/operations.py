@@ -1,4 +1,4 @@
-"""SageMaker's operations on training jobs: one table holds all that the sandbox answers.
+"""SageMaker's operations on training jobs, and how the table that holds all that the sandbox answers is made.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html. Whatever is not
 in the table is refused by account/backend.py.
@@ -6,7 +6,7 @@ in the table is refused by account/backend.py.
 
 import threading
 
-from sandbox.account.backend import training_job_arn, unsupported
+from sandbox.account.backend import training_job_arn, tuning_job_arn, unsupported
 from sandbox.training import request as requests
 from sandbox.training import search, validation
 from sandbox.training.job import Job
@@ -20,6 +20,7 @@ class Operations:
     def __init__(self, folder, machine, account_environment):
         self.folder, self.machine, self.account_environment = folder, machine, account_environment
         self.jobs, self.lock = {}, threading.Lock()
+        self.tagged_records = [self.records]  # each gives the records of one kind of things that can have tags
         operations = {
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
@@ -31,7 +32,7 @@ class Operations:
             "ListTags": self.list_tags,
             "DeleteTags": self.delete_tags,
         }
-        self.table = {name: self.checked(name, operation) for name, operation in operations.items()}
+        self.table = table(operations)
 
     def close(self):
         """End every job, and wait for its end."""
@@ -42,21 +43,12 @@ class Operations:
         for job in jobs:
             job.thread.join()
 
-    def checked(self, name, operation):
-        """An operation that sees its request once the caller's rights and the reference's constraints were checked."""
-
-        def answer(call):
-            asked = {key: value for key, value in call.request.items() if value is not None}
-            call.authorize(resource(call.region, asked))
-            if name != "CreateTrainingJob":  # which has rules of its own
-                validation.check(name, asked)
-            return operation(call, asked)
-
-        return answer
+    def records(self):
+        with self.lock:
+            return [job.record for job in self.jobs.values()]
 
     def of_region(self, region):
-        with self.lock:
-            return [job.record for (place, _), job in self.jobs.items() if place == region]
+        return [record for record in self.records() if record.region == region]
 
     def find(self, call, asked):
         job = self.jobs.get((call.region, asked["TrainingJobName"]))
@@ -64,19 +56,32 @@ class Operations:
 
     def create(self, call, asked):
         validation.check_types(validation.operation_shape("CreateTrainingJob").input_shape, asked, "")
-        condition = {"MaxRuntimeInSeconds": 86400, **asked.get("StoppingCondition", {})}
-        request = {**asked, "StoppingCondition": condition}
-        with self.lock:
-            names = [name for region, name in self.jobs if region == call.region]
-            requests.check(request, call.region, names, self.machine)
+
+        def permit(request):
             call.require("iam:PassRole", request["RoleArn"])
             if request.get("Tags"):
                 call.require("sagemaker:AddTags", resource(call.region, request))
+
+        return {"TrainingJobArn": self.start(call.region, asked, permit).record.arn}
+
+    def check(self, region, asked):
+        """Refuse a request for a job that cannot be -> the request with the service's defaults"""
+        condition = {"MaxRuntimeInSeconds": 86400, **asked.get("StoppingCondition", {})}
+        request = {**asked, "StoppingCondition": condition}
+        requests.check(request, region, [name for place, name in list(self.jobs) if place == region], self.machine)
+        return request
+
+    def start(self, region, asked, permit=lambda request: None, tuning_job_arn=None):
+        """Start a job -> Job; `permit` raises an error where its caller may not."""
+        with self.lock:
+            request = self.check(region, asked)
+            permit(request)
             name = request["TrainingJobName"]
-            job = Job(call.region, request, self.folder / call.region / name, self.machine, self.account_environment)
-            self.jobs[call.region, name] = job
+            place = self.folder / region / name
+            job = Job(region, request, place, self.machine, self.account_environment, tuning_job_arn)
+            self.jobs[region, name] = job
         job.thread.start()
-        return {"TrainingJobArn": job.record.arn}
+        return job
 
     def describe(self, call, asked):
         return self.find(call, asked).record.description()
@@ -108,9 +113,10 @@ class Operations:
     # Tags
 
     def tagged(self, asked):
-        for job in list(self.jobs.values()):
-            if job.record.arn == asked["ResourceArn"]:
-                return job.record
+        for records in self.tagged_records:
+            for record in records():
+                if record.arn == asked["ResourceArn"]:
+                    return record
         refuse(f"Requested resource not found: {asked['ResourceArn']}", "ResourceNotFound")
 
     def add_tags(self, call, asked):
@@ -130,9 +136,29 @@ class Operations:
         return {}
 
 
+# The members that name what a request is about.
+NAMES = {"TrainingJobName": training_job_arn, "HyperParameterTuningJobName": tuning_job_arn}
+# Operations with checks of their own.
+SELF_CHECKED = ("CreateTrainingJob", "CreateHyperParameterTuningJob")
+
+
+def table(operations):
+    """Operations that see their requests once the caller's rights and the reference's constraints were checked."""
+
+    def checked(name, operation):
+        def answer(call):
+            asked = {key: value for key, value in call.request.items() if value is not None}
+            call.authorize(resource(call.region, asked))
+            if name not in SELF_CHECKED:
+                validation.check(name, asked)
+            return operation(call, asked)
+
+        return answer
+
+    return {name: checked(name, operation) for name, operation in operations.items()}
+
+
 def resource(region, asked):
     """The ARN that a request is about, for the caller's policies."""
-    arn, name = asked.get("ResourceArn"), asked.get("TrainingJobName")
-    if arn or not name:
-        return arn or "*"
-    return training_job_arn(region, name)
+    named = [arn(region, asked[member]) for member, arn in NAMES.items() if asked.get(member)]
+    return asked.get("ResourceArn") or (named[0] if named else "*")

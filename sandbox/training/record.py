@@ -33,13 +33,25 @@ def now():
     return datetime.now().astimezone()
 
 
-class Record:
+class Tagged:
+    """What can have tags."""
+
+    def __init__(self, request):
+        self.tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+
+    def tag_list(self):
+        """The tags as the API writes them."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
+
+class Record(Tagged):
     """The state of one training job. Threads change it, so each step is taken under its lock."""
 
-    def __init__(self, region, request):
+    def __init__(self, region, request, tuning_job_arn=None):
+        super().__init__(request)
+        self.tuning_job_arn = tuning_job_arn
         self.region, self.request, self.name = region, request, request["TrainingJobName"]
         self.arn = training_job_arn(region, self.name)
-        self.tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
         self.output = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
         self.compression = request["OutputDataConfig"].get("CompressionType", "GZIP")
         self.created = self.modified = now()
@@ -88,10 +100,6 @@ class Record:
             return "Stopping" if self.stop_reason else "InProgress"
         return "Stopped" if self.secondary.endswith("Exceeded") else self.secondary
 
-    def tag_list(self):
-        """The tags as the API writes them."""
-        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
-
     def seconds(self):
         """-> TrainingTimeInSeconds and BillableTimeInSeconds"""
         if self.began is None:
@@ -113,6 +121,7 @@ class Record:
                 # SDK 2's attach() asks for the key.
                 "OutputDataConfig": {"KmsKeyId": "", **self.request["OutputDataConfig"]},
                 "TrainingJobArn": self.arn,
+                "TuningJobArn": self.tuning_job_arn,
                 "ModelArtifacts": {"S3ModelArtifacts": self.output + archive},
                 "TrainingJobStatus": self.status,
                 "SecondaryStatus": self.secondary,

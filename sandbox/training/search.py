@@ -38,15 +38,13 @@ def page(found, request, default):
     return found[start : start + size], {"NextToken": token} if more else {}
 
 
-def list_jobs(records, request):
-    """ListTrainingJobs' answer. A job of this account has no warm pool and no training plan."""
+def select(records, request):
+    """The records that a List operation asks for, in the order that it asks for."""
     found = [
         record
         for record in records
         if request.get("NameContains", "").lower() in record.name.lower()
         and request.get("StatusEquals", record.status) == record.status
-        and "WarmPoolStatusEquals" not in request
-        and "TrainingPlanArnEquals" not in request
         and all(
             request.get(f"{name}After", 0) <= moment.timestamp() <= request.get(f"{name}Before", math.inf)
             for name, moment in (("CreationTime", record.created), ("LastModifiedTime", record.modified))
@@ -56,6 +54,13 @@ def list_jobs(records, request):
     found.sort(key=key.get(request.get("SortBy"), lambda record: record.created))
     if request.get("SortOrder") == "Descending":
         found.reverse()
+    return found
+
+
+def list_jobs(records, request):
+    """ListTrainingJobs' answer. A job of this account has no warm pool and no training plan."""
+    none = "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request
+    found = [] if none else select(records, request)
     shown, token = page(found, request, 10)
     descriptions = [record.description() for record in shown]
     summaries = [{name: job[name] for name in SUMMARY if name in job} for job in descriptions]

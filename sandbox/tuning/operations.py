@@ -1,0 +1,128 @@
+"""SageMaker's operations on tuning jobs, for the account's table.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-works.html
+"""
+
+import math
+import threading
+
+from sandbox.account.backend import tuning_job_arn
+from sandbox.training import search, validation
+from sandbox.training.operations import table
+from sandbox.training.validation import refuse
+from sandbox.tuning import request as requests
+
+
+class Tuning:
+    """The tuning jobs of an account; `training` are its training jobs' operations."""
+
+    def __init__(self, training):
+        self.training, self.jobs, self.lock = training, {}, threading.Lock()
+        training.tagged_records.append(self.records)
+        self.table = table(
+            {
+                "CreateHyperParameterTuningJob": self.create,
+                "DescribeHyperParameterTuningJob": self.describe,
+                "ListHyperParameterTuningJobs": self.list,
+                "ListTrainingJobsForHyperParameterTuningJob": self.list_training_jobs,
+                "StopHyperParameterTuningJob": self.stop,
+                "DeleteHyperParameterTuningJob": self.delete,
+            }
+        )
+
+    def close(self):
+        """Start no training job any more."""
+        with self.lock:
+            jobs = list(self.jobs.values())
+        for job in jobs:
+            job.abandoned.set()
+        for job in jobs:
+            job.thread.join()
+
+    def records(self):
+        with self.lock:
+            return [job.record for job in self.jobs.values()]
+
+    def find(self, call, asked):
+        name = asked["HyperParameterTuningJobName"]
+        job = self.jobs.get((call.region, name))
+        return job or refuse(
+            f"Amazon SageMaker can't find a tuning job called {name}. Type another name.", "ResourceNotFound"
+        )
+
+    def create(self, call, asked):
+        from sandbox.tuning.job import TuningJob  # with Optuna, which takes 0.3 s: not at every start of the sandbox
+
+        shape = validation.operation_shape("CreateHyperParameterTuningJob").input_shape
+        validation.check_types(shape, asked, "")
+        with self.lock:
+            region, name = call.region, asked.get("HyperParameterTuningJobName", "")
+            parameters = requests.check(asked, region, [known for place, known in self.jobs if place == region])
+            request = completed(asked)
+            example = {parameter.name: "" for parameter in parameters}
+            self.training.check(region, requests.training_request(request, f"{name}-001-00000000", example))
+            call.require("iam:PassRole", request["TrainingJobDefinition"]["RoleArn"])
+            if request.get("Tags"):
+                call.require("sagemaker:AddTags", tuning_job_arn(region, name))
+
+            def start(training_request, arn):
+                return self.training.start(region, training_request, tuning_job_arn=arn)
+
+            job = self.jobs[region, name] = TuningJob(region, request, parameters, start)
+        job.thread.start()
+        return {"HyperParameterTuningJobArn": job.record.arn}
+
+    def describe(self, call, asked):
+        return self.find(call, asked).record.description()
+
+    def stop(self, call, asked):
+        record = self.find(call, asked).record
+        if record.stop():
+            refuse(f"The request was rejected because the hyperparameter tuning job is in status {record.status}.")
+
+    def delete(self, call, asked):
+        """Its training jobs stay: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteHyperParameterTuningJob.html"""
+        record = self.find(call, asked).record
+        if record.last is None:
+            refuse(f"The request was rejected because the hyperparameter tuning job is in status {record.status}.")
+        with self.lock:
+            del self.jobs[call.region, record.name]
+
+    def list(self, call, asked):
+        records = [record for record in self.records() if record.region == call.region]
+        shown, token = search.page(search.select(records, {"SortBy": "Name", **asked}), asked, 10)
+        return {"HyperParameterTuningJobSummaries": [record.summary() for record in shown], **token}
+
+    def list_training_jobs(self, call, asked):
+        record = self.find(call, asked).record
+        by_objective = asked.get("SortBy") == "FinalObjectiveMetricValue"
+        found = [
+            training
+            for training in list(record.trainings)
+            if asked.get("StatusEquals", training.record.status) == training.record.status
+            and not (by_objective and training.objective is None)
+        ]
+        key = {
+            "CreationTime": lambda training: training.record.created,
+            "Status": lambda training: training.record.status,
+            "FinalObjectiveMetricValue": lambda training: (
+                -math.inf if training.objective is None else training.objective
+            ),
+        }
+        found.sort(key=key.get(asked.get("SortBy"), lambda training: training.record.name))
+        if asked.get("SortOrder") == "Descending":
+            found.reverse()
+        shown, token = search.page(found, asked, 10)
+        definition = record.request["TrainingJobDefinition"]
+        return {"TrainingJobSummaries": [training.summary(definition) for training in shown], **token}
+
+
+def completed(asked):
+    """A request with what the service adds to it and describes: the objective as a static hyperparameter; and
+    ResourceConfig, for which SDK 2's attach() asks, where it has sent its other form."""
+    definition, config = asked["TrainingJobDefinition"], asked["HyperParameterTuningJobConfig"]
+    objective = {requests.OBJECTIVE: config["HyperParameterTuningJobObjective"]["MetricName"]}
+    added = {"StaticHyperParameters": definition.get("StaticHyperParameters", {}) | objective}
+    if requests.OTHER_RESOURCES in definition:
+        added["ResourceConfig"] = definition[requests.OTHER_RESOURCES]
+    return {**asked, "TrainingJobDefinition": definition | added}
