@@ -11,6 +11,8 @@ from pathlib import Path
 from sandbox import settings
 from sandbox.account import backend, permissions
 from sandbox.account.proxy import Proxy
+from sandbox.account.table import Tags
+from sandbox.endpoints.operations import Endpoints
 from sandbox.machine.container import Machine
 from sandbox.training.operations import Operations
 
@@ -51,12 +53,16 @@ class Account:
         backend.enforce()
         self.machine = Machine(self.proxies[0], Path(self.ca_bundle))
         self.jobs = Operations(folder / "jobs", self.machine, self.client_environment())
-        backend.Call.table = self.jobs.table
+        self.endpoints = Endpoints(folder / "endpoints", self.machine)
+        tags = Tags(self.jobs, self.endpoints)
+        backend.Call.table = {**self.jobs.table, **self.endpoints.table, **tags.table}
+        backend.Invocation.table = self.endpoints.runtime
         for proxy in self.proxies:
             proxy.start()
         self.role = self.create_execution_role()
 
     def close(self):
+        self.endpoints.close()
         self.jobs.close()
         for proxy in self.proxies:
             proxy.close()

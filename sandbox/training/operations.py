@@ -1,11 +1,11 @@
-"""SageMaker's operations on training jobs: one table holds all that the sandbox answers.
+"""SageMaker's operations on training jobs.
 
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html. Whatever is not
-in the table is refused by account/backend.py.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
 """
 
 import threading
 
+from sandbox.account import table
 from sandbox.account.backend import training_job_arn, unsupported
 from sandbox.training import request as requests
 from sandbox.training import search, validation
@@ -27,11 +27,9 @@ class Operations:
             "DeleteTrainingJob": self.delete,
             "ListTrainingJobs": self.list,
             "Search": self.search,
-            "AddTags": self.add_tags,
-            "ListTags": self.list_tags,
-            "DeleteTags": self.delete_tags,
         }
-        self.table = {name: self.checked(name, operation) for name, operation in operations.items()}
+        # CreateTrainingJob has rules of its own.
+        self.table = table.checked(operations, resource, unchecked=["CreateTrainingJob"])
 
     def close(self):
         """End every job, and wait for its end."""
@@ -42,17 +40,10 @@ class Operations:
         for job in jobs:
             job.thread.join()
 
-    def checked(self, name, operation):
-        """An operation that sees its request once the caller's rights and the reference's constraints were checked."""
-
-        def answer(call):
-            asked = {key: value for key, value in call.request.items() if value is not None}
-            call.authorize(resource(call.region, asked))
-            if name != "CreateTrainingJob":  # which has rules of its own
-                validation.check(name, asked)
-            return operation(call, asked)
-
-        return answer
+    def records(self):
+        """All that can have tags."""
+        with self.lock:
+            return [job.record for job in self.jobs.values()]
 
     def of_region(self, region):
         with self.lock:
@@ -105,34 +96,8 @@ class Operations:
                 refuse(f"The sandbox does not fulfil {member} of Search.")
         return search.search(self.of_region(call.region), asked)
 
-    # Tags
-
-    def tagged(self, asked):
-        for job in list(self.jobs.values()):
-            if job.record.arn == asked["ResourceArn"]:
-                return job.record
-        refuse(f"Requested resource not found: {asked['ResourceArn']}", "ResourceNotFound")
-
-    def add_tags(self, call, asked):
-        record = self.tagged(asked)
-        requests.check_tags(asked["Tags"])
-        record.tags.update({tag["Key"]: tag["Value"] for tag in asked["Tags"]})
-        return {"Tags": record.tag_list()}
-
-    def list_tags(self, call, asked):
-        shown, token = search.page(self.tagged(asked).tag_list(), asked, 50)
-        return {"Tags": shown, **token}
-
-    def delete_tags(self, call, asked):
-        record = self.tagged(asked)
-        for key in asked["TagKeys"]:
-            record.tags.pop(key, None)
-        return {}
-
 
 def resource(region, asked):
     """The ARN that a request is about, for the caller's policies."""
-    arn, name = asked.get("ResourceArn"), asked.get("TrainingJobName")
-    if arn or not name:
-        return arn or "*"
-    return training_job_arn(region, name)
+    name = asked.get("TrainingJobName")
+    return training_job_arn(region, name) if name else "*"
