@@ -58,6 +58,7 @@ def variant(model, **more):
         "ModelName": model,
         "InitialInstanceCount": 1,
         "InstanceType": "ml.m5.xlarge",
+        "InitialVariantWeight": 1.0,
         **more,
     }
 
