@@ -11,6 +11,7 @@ at once, and so does the sandbox's death. Where the command serves a port, each 
 answered with a connection to it.
 """
 
+import array  # noqa: F401: send_fds() would import it too late
 import json
 import os
 import select
@@ -44,7 +45,10 @@ def execute(command):
 def hand_out(control, port):
     """Answer a message with a connection to a port of this network, or with the reason why there is none."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        # Not create_connection(): it would import a module, and this process sees the files of the job by now.
+        with socket.socket(socket.AF_INET) as connection:
+            connection.settimeout(1)
+            connection.connect(("127.0.0.1", port))
             connection.setblocking(True)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             socket.send_fds(control, [b"{}"], [connection.fileno()])
