@@ -1,6 +1,8 @@
 """An endpoint from its first status to its last, with a server of the tests' own in the place of TensorFlow's."""
 
 import io
+import subprocess
+import sys
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from cloud import BUCKET, wait_for
+from cloud import BUCKET, ROOT, wait_for
 from hosting import COMMAND, INFERENCE, Hosting, archive
 
 from sandbox.endpoints import fleet, instance
@@ -242,3 +244,29 @@ def test_a_model_that_lies_in_s3_as_it_is(cloud, hosting):
     hosting.wait("prefix")
     assert hosting.invoke("prefix", b"x") == "as it is x"
     assert io.BytesIO(hosting.invoke("prefix", b"y" * 5_000_000).encode()).getbuffer().nbytes > 5_000_000
+
+
+IMPORTS_NOTHING = """
+import builtins, json, socket
+from sandbox.machine import host
+
+server = socket.create_server(("127.0.0.1", 0))
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+import_module, late = builtins.__import__, []
+builtins.__import__ = lambda name, *rest: late.append(name) or import_module(name, *rest)
+host.hand_out(theirs, server.getsockname()[1])
+builtins.__import__ = import_module
+message, [descriptor], _, _ = socket.recv_fds(ours, 100, 1)
+assert socket.socket(fileno=descriptor).getpeername() == server.getsockname()
+assert set(late) <= {"array"}, late  # which is there by then
+server.close()
+host.hand_out(theirs, server.getsockname()[1] if server.fileno() >= 0 else 9)
+assert "refused" in json.loads(ours.recv(1000))["error"]
+"""
+
+
+def test_a_connection_is_handed_out_without_a_file_of_the_machines_python():
+    """Which the program in the host no longer sees, where it lies in a folder that jobs do not have."""
+    subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){IMPORTS_NOTHING}"], check=True
+    )
