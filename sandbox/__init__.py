@@ -7,9 +7,10 @@ account/       who is asked, and may they
     account.py      the account: an execution role, the environment of the command
     proxy.py        the way into it, for clients and for jobs
     permissions.py  what the holder of a role may do
+    table.py        SageMaker's operations as one table, and everybody's tags
     backend.py      moto, and all that is known of its inside
 
-machine/       what this machine is to a job
+machine/       what this machine is to a job, and to an endpoint
     container.py    a host: its folders, its configuration files, its start and its end
     host.py         the program that starts a host's command, in namespaces
     filesystem.py   the files that a job sees
@@ -20,7 +21,7 @@ machine/       what this machine is to a job
     folders.py      the sandbox's temporary folder, and those that killed sandboxes have left
 
 training/      training jobs, in the order in which their files come into play
-    operations.py   the operations on them, for the account's table
+    operations.py   SageMaker's operations on training jobs
     request.py      the table of a request's members, and what is refused
     validation.py   the constraints of the API reference
     job.py          the life of a job
@@ -38,6 +39,21 @@ tuning/        tuning jobs, which train training jobs
     strategy.py     Optuna, which chooses the values
     job.py          the life of a tuning job
     record.py       what clients see of it
+
+endpoints/     models behind endpoints
+    operations.py   SageMaker's operations on models, configurations and endpoints, and InvokeEndpoint
+    request.py      the table of their requests' members, and what is refused
+    record.py       what clients see of them
+    endpoint.py     the life of an endpoint
+    fleet.py        its instances, from the first ping to the last request
+    archive.py      the model's data from S3
+    instance.py     one instance: a container, and the requests to it
+
+serving/       what runs in an endpoint's container, as AWS's container for TensorFlow Serving
+    server.py       /ping and /invocations
+    models.py       the SavedModels
+    inputs.py       from JSON to tensors
+    outputs.py      and back
 
 local_mode/    Docker for SageMaker's local mode
     docker.py       is it there, may containers reach S3, what to clean up

@@ -17,8 +17,8 @@ from sandbox.local_mode import docker, studio
 from sandbox.machine import folders, kernel
 
 BANNER = """\
-sandbox: an AWS account in this process. Real: training jobs, AWS's container code, data in S3, logs, IAM policies.
-sandbox: Not real: instances (jobs run on this machine's {cpus} CPUs) and billing. All of it ends with the command.
+sandbox: an AWS account in this process. Real: training jobs, AWS's container code, endpoints, S3, logs, IAM policies.
+sandbox: Not real: instances (all runs on this machine's {cpus} CPUs) and billing. All of it ends with the command.
 sandbox: A stopped job has {seconds:g} s to end, then it is killed{hint}.
 """
 
@@ -32,7 +32,8 @@ def banner(machine):
     if machine.no_jobs:
         text += f"sandbox: NO TRAINING JOB WILL RUN HERE: {machine.no_jobs}.\n"
     elif machine.no_network:
-        text += f"sandbox: Jobs of several hosts, or with network isolation, will not run here: {machine.no_network}.\n"
+        what = "Endpoints, and jobs of several hosts or with network isolation"
+        text += f"sandbox: {what}, will not run here: {machine.no_network}.\n"
     return text
 
 

@@ -38,8 +38,8 @@ class Cloud:
             "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"],
             "SessionToken": environment["AWS_SESSION_TOKEN"],
         }
-        names = ("s3", "sagemaker", "logs")
-        self.s3, self.sagemaker, self.logs = (self.account.client(name, **self.key) for name in names)
+        names = ("s3", "sagemaker", "logs", "sagemaker-runtime")
+        self.s3, self.sagemaker, self.logs, self.runtime = (self.account.client(name, **self.key) for name in names)
         self.iam = self.account.client("iam")
         self.s3.create_bucket(Bucket=BUCKET)
 

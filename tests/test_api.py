@@ -23,8 +23,8 @@ def error(call, *positional, **arguments):
 @pytest.mark.parametrize(
     ("service", "operation", "arguments"),
     [
-        ("sagemaker", "create_endpoint", {"EndpointName": "e", "EndpointConfigName": "c"}),
-        ("sagemaker", "list_models", {}),
+        ("sagemaker", "delete_inference_component", {"InferenceComponentName": "c"}),
+        ("sagemaker", "list_model_packages", {}),
         (
             "sagemaker",
             "create_processing_job",
@@ -40,7 +40,7 @@ def error(call, *positional, **arguments):
         ("sagemaker", "create_pipeline", {"PipelineName": "p", "ClientRequestToken": "t" * 32, "RoleArn": "r" * 20}),
         ("sagemaker", "stop_processing_job", {"ProcessingJobName": "p"}),
         ("sagemaker", "list_processing_jobs", {}),
-        ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}),
+        ("sagemaker-runtime", "invoke_endpoint_async", {"EndpointName": "e", "InputLocation": "s3://b/k"}),
         ("lambda", "list_functions", {}),
         ("sns", "list_topics", {}),
     ],

@@ -108,6 +108,19 @@ def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
     assert np.mean(probabilities.argmax(1) == labels) == pytest.approx(metrics[-1]["test_accuracy"])
 
 
+def test_tensorflow_serving_can_load_the_model(run, tmp_path, module):
+    """It runs the graph in a session, with the variables that it finds by name."""
+    run()
+    tf, pixels = module.tf, np.zeros((2, 28, 28), np.uint8)
+    model = tf.saved_model.load(str(tmp_path / "model" / "1"))
+    expected = model.signatures["serving_default"](images=tf.constant(pixels))["probabilities"].numpy()
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "model" / "1"))
+        signature = loaded.signature_def["serving_default"]
+        answer = session.run(signature.outputs["probabilities"].name, {signature.inputs["images"].name: pixels})
+    np.testing.assert_allclose(answer, expected, rtol=1e-5)
+
+
 def test_the_seed_decides_the_metrics(run, tmp_path):
     def losses(*options):
         run("--batch-size=64", *options)

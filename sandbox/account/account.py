@@ -11,6 +11,8 @@ from pathlib import Path
 from sandbox import settings
 from sandbox.account import backend, permissions
 from sandbox.account.proxy import Proxy
+from sandbox.account.table import Tags
+from sandbox.endpoints.operations import Endpoints
 from sandbox.machine.container import Machine
 from sandbox.training.operations import Operations
 from sandbox.tuning.operations import Tuning
@@ -53,13 +55,17 @@ class Account:
         self.machine = Machine(self.proxies[0], Path(self.ca_bundle))
         self.jobs = Operations(folder / "jobs", self.machine, self.client_environment())
         self.tuning = Tuning(self.jobs)
-        backend.Call.table = self.jobs.table | self.tuning.table
+        self.endpoints = Endpoints(folder / "endpoints", self.machine)
+        tags = Tags(self.jobs, self.tuning, self.endpoints)
+        backend.Call.table = {**self.jobs.table, **self.tuning.table, **self.endpoints.table, **tags.table}
+        backend.Invocation.table = self.endpoints.runtime
         for proxy in self.proxies:
             proxy.start()
         self.role = self.create_execution_role()
 
     def close(self):
         self.tuning.close()
+        self.endpoints.close()
         self.jobs.close()
         for proxy in self.proxies:
             proxy.close()

@@ -43,11 +43,14 @@ ANSWERED = {"s3", "iam", "sts", "logs", "cloudwatch", "kms", "ecr", "ssm", "secr
 # Where the name in a signature is not the one in policies.
 POLICY_PREFIXES = {"monitoring": "cloudwatch"}
 CERTIFICATE_TEMPLATE = os.path.join(CertificateCreator.certdir, "req.conf.tmpl")
-operation_shape = get_service_model("sagemaker").operation_model
 INTERNAL = "The request processing has failed because of an internal error."
 FakeKey.dispose = lambda key, garbage=False: None  # who is reading an object while it is replaced gets the old one
 logger.setLevel("CRITICAL")  # moto would log every request to stdout
 warnings.filterwarnings("ignore", "Exception.* does not match an error shape")  # denials are in no service's model
+
+
+def operation_shape(operation, service="sagemaker"):
+    return get_service_model(service).operation_model(operation)
 
 
 class Error(ServiceException):
@@ -61,8 +64,12 @@ def iam():
     return iam_backends[ACCOUNT_ID]["aws"]
 
 
+def arn(region, kind, name):
+    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:{kind}/{name}"
+
+
 def training_job_arn(region, name):
-    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:training-job/{name}"
+    return arn(region, "training-job", name)
 
 
 def tuning_job_arn(region, name):
@@ -297,7 +304,7 @@ class Call(BaseResponse):
             operation = self.table.get(action)
             if operation is None:
                 raise Error("ValidationException", unsupported("SageMaker", action))
-            result = operation(self)
+            return self.answer(operation(self))
         except _Answer as answer:
             return answer.code, self.response_headers, answer.description
         except ServiceException as error:
@@ -305,6 +312,9 @@ class Call(BaseResponse):
         except Exception:
             traceback.print_exc()
             result = Error("InternalFailure", INTERNAL)
+        return self.serialized(ActionResult(result))
+
+    def answer(self, result):
         return self.serialized(ActionResult(result))
 
     @property
@@ -322,6 +332,44 @@ class Call(BaseResponse):
 
     def require(self, action, resource):
         require(self, action, resource)
+
+
+class ModelError(Error):
+    """What a model's container has answered, as InvokeEndpoint hands it on."""
+
+    def __init__(self, message, status, original, log_group_arn):
+        super().__init__("ModelError", message)
+        self.OriginalStatusCode, self.OriginalMessage, self.LogStreamArn = status, original, log_group_arn
+
+
+class Invocation(Call):
+    """One request to SageMaker's runtime, of the same kind; its body is no JSON of the service's. `table` is its own:
+    an operation answers with headers and a body."""
+
+    table: ClassVar[dict] = {}
+    use_raw_body = True
+
+    def __init__(self):
+        BaseResponse.__init__(self, service_name="sagemaker-runtime")
+
+    @property
+    def request(self):
+        """The members of the request that are in its address and its headers; the body is `body`."""
+        members = operation_shape("InvokeEndpoint", "sagemaker-runtime").input_shape.members
+        headers = {
+            name: self.headers[shape.serialization["name"]]
+            for name, shape in members.items()
+            if shape.serialization.get("location") == "header" and shape.serialization["name"] in self.headers
+        }
+        return {**self.uri_match, **headers}
+
+    def authorize(self, resource):
+        self.data = {}  # in which moto has the headers, and takes them for the body of a request that has none
+        super().authorize(resource)
+
+    def answer(self, result):
+        headers, body = result
+        return 200, {**self.response_headers, **headers, "Content-Length": str(len(body))}, body
 
 
 class _Refusal(BaseResponse):
@@ -364,8 +412,8 @@ class Router(proxy3.MotoRequestHandler):
     def parse_request(self, method, host, path, headers, body):
         service = self.get_backend_for_host(host)
         request = Request.from_primitives(method, host + path, headers, body)
-        if service == "sagemaker":
-            return Call.dispatch(request, request.raw_url, request.headers)
+        if call := {"sagemaker": Call, "sagemakerruntime": Invocation}.get(service):
+            return call.dispatch(request, request.raw_url, request.headers)
         if service not in ANSWERED:
             return _refuse(service or "", request)
         try:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from sandbox.machine import filesystem, images, network
@@ -104,18 +105,18 @@ def resource_config(hosts, name):
 
 
 class Host:
-    """Host number 0, 1, … of those with these names; `folder` is its own and empty."""
+    """Host number 0, 1, … of those with these names; `folder` is its own and empty. `inside`: what /opt/ml holds."""
 
-    def __init__(self, folder, number, names, machine):
+    def __init__(self, folder, number, names, machine, inside=FOLDERS):
         self.name, self.number, self.folder, self.machine = names[number], number, folder, machine
-        self.ml, self.process, self.listener = folder / "ml", None, None
+        self.ml, self.process, self.listener, self.control = folder / "ml", None, None, None
         self.own = {path: folder / name for path, name in (("/opt/ml", "ml"), ("/tmp", "tmp"), ("/root", "home"))}
         self.own["/var/tmp"] = folder / "var-tmp"
-        for place in (*self.own.values(), *(self.ml / name for name in FOLDERS)):
+        for place in (*self.own.values(), *(self.ml / name for name in inside)):
             place.mkdir(parents=True, exist_ok=True)
         for name in ("root", "aside/upper", "aside/work"):
             (folder / name).mkdir(parents=True)
-        self.names = names
+        self.names, self.connecting = names, threading.Lock()
 
     def write_config(self, **files):
         for name, content in files.items():
@@ -130,8 +131,9 @@ class Host:
         self.own[inside].mkdir()
         return self.own[inside]
 
-    def start(self, command, environment, variables, switch, isolated=False, read_only=()):
-        """Start a command in an environment, or raise OSError; `isolated`: without a way to the account."""
+    def start(self, command, environment, variables, switch, isolated=False, read_only=(), shown=(), serves=None):
+        """Start a command in an environment, or raise OSError; `isolated`: without a way to the account; `shown`: more
+        paths of this machine that it needs; `serves`: the port on which it will listen, for `connect`."""
         table = "".join(
             f"{network.address(number) if switch else '127.0.0.1'} {name}\n" for number, name in enumerate(self.names)
         )
@@ -144,19 +146,21 @@ class Host:
             "site_packages": SITE_PACKAGES,
             "switch": descriptors,
             "port": 0 if isolated else self.machine.proxy.port,
+            "serves": serves,
             "number": self.number,
             "name": self.name,
             "command": command,
             "root": {
                 "at": str(self.folder / "root"),
                 "own": {path: str(place) for path, place in {**self.own, "/etc/hosts": self.folder / "hosts"}.items()},
-                "shown": [*environment.shown, str(self.machine.ca_bundle)],
+                "shown": [*environment.shown, *shown, str(self.machine.ca_bundle)],
                 "packages": environment.prefix,
                 "aside": str(self.folder / "aside"),
                 "read_only": list(read_only),
             },
         }
-        with ours, theirs:
+        self.control = ours
+        with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(PROGRAM), json.dumps(specification)],
                 env={**IMAGE, **variables},
@@ -168,13 +172,23 @@ class Host:
                 start_new_session=True,  # Ctrl-C in the terminal is the client's, not the job's
             )
             theirs.close()
-            ours.settimeout(START)
-            message, received, _, _ = socket.recv_fds(ours, 1 << 16, 1)
-        if received:
-            self.listener = socket.socket(fileno=received[0])
+        ours.settimeout(START)
+        self.listener = self.receive("it ended before its command began")
+        if self.listener:
             self.machine.proxy.accept_from(self.listener)
-        if problem := json.loads(message or '{"error": "it ended before its command began"}').get("error"):
+
+    def receive(self, silence):
+        """What the program in the host answers -> the socket that it hands over, or None; OSError where it cannot."""
+        message, received, _, _ = socket.recv_fds(self.control, 1 << 16, 1)
+        if problem := json.loads(message or "{}").get("error", silence if not message else None):
             raise OSError(problem)
+        return socket.socket(fileno=received[0]) if received else None
+
+    def connect(self):
+        """A connection to the port that the command serves, made in the host's own network; OSError where none is."""
+        with self.connecting:
+            self.control.send(b"connect")
+            return self.receive("the host has ended")
 
     def stop(self):
         """Signal the command alone, as `docker stop` does."""
@@ -199,3 +213,5 @@ class Host:
             with contextlib.suppress(OSError):
                 self.listener.shutdown(socket.SHUT_RDWR)
             self.listener.close()
+        if self.control:
+            self.control.close()

@@ -7,11 +7,14 @@ signal for which it has no handler does not reach it, and when it ends the kerne
 
 Run as `python -I -S host.py SPECIFICATION`. It says over the socket `control` that the command begins, and hands over a
 socket that listens in the host's network, or says why it cannot. SIGTERM is passed on to the command; SIGINT ends all
-at once, and so does the sandbox's death.
+at once, and so does the sandbox's death. Where the command serves a port, each further message over `control` is
+answered with a connection to it.
 """
 
+import array  # noqa: F401: send_fds() would import it too late
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -37,6 +40,40 @@ def execute(command):
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)
     os._exit(127)
+
+
+def hand_out(control, port):
+    """Answer a message with a connection to a port of this network, or with the reason why there is none."""
+    try:
+        # Not create_connection(): it would import a module, and this process sees the files of the job by now.
+        with socket.socket(socket.AF_INET) as connection:
+            connection.settimeout(1)
+            connection.connect(("127.0.0.1", port))
+            connection.setblocking(True)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            socket.send_fds(control, [b"{}"], [connection.fileno()])
+    except OSError as error:
+        control.send(json.dumps({"error": str(error)}).encode())
+
+
+def signals_and_messages(control):
+    """The signals that come, one by one, and None for each message. (No thread could wait for either: a process whose
+    children have another PID namespace starts none.)"""
+    signals, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+    signal.set_wakeup_fd(wakeup.fileno())
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    sources = [signals, control]
+    while True:
+        for source in select.select(sources, [], [])[0]:
+            if source is signals:
+                yield from signals.recv(64)
+            elif control.recv(16):
+                yield None
+            else:
+                sources.remove(control)
 
 
 def main():
@@ -72,12 +109,12 @@ def main():
     except Exception as error:  # of the kernel, of pyroute2 or of the file system: all are the sandbox's to report
         control.send(json.dumps({"error": str(error)}).encode())
         os._exit(1)
-    control.close()
     for server in listener:
         server.close()
-    while True:
-        number = signal.sigwait(SIGNALS)
-        if number != signal.SIGCHLD:
+    for number in signals_and_messages(control):
+        if number is None:
+            hand_out(control, spec["serves"])
+        elif number != signal.SIGCHLD:
             os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGKILL)
         elif (ended := os.waitpid(child, os.WNOHANG))[0]:
             leave(os.waitstatus_to_exitcode(ended[1]))

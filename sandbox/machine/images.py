@@ -18,6 +18,8 @@ from sandbox.machine import filesystem
 
 TOOLKIT = Path(__file__).with_name("toolkit.py")
 COMMAND = [f"{filesystem.ENVIRONMENT}/bin/python", str(TOOLKIT)]  # the `train` of an image
+# AWS's images, and those that are built from them under the same name.
+TENSORFLOW = re.compile(r"(?:^|/)tensorflow-(?:training|inference):(\d+(?:\.\d+)+)")
 LOOK = """
 import json, platform, sys, sysconfig
 print(json.dumps([sys.prefix, sys.base_prefix, sysconfig.get_path("purelib"), platform.python_version()]))
@@ -49,9 +51,9 @@ def begins(version, wanted):
     return f"{version}.".startswith(f"{wanted}.")
 
 
-def environment(image):
+def environment(image, what="job"):
     """Where a job with this image runs -> its environment, and a line that says so where it is not the image's own."""
-    wanted = re.search(r"(?:^|/)tensorflow-training:(\d+(?:\.\d+)+)", image)
+    wanted = TENSORFLOW.search(image)
     if wanted:
         if begins(tensorflow(), wanted[1]):
             return own(), None
@@ -60,4 +62,4 @@ def environment(image):
             newest = max(made, key=lambda path: [int(part) for part in re.findall(r"\d+", path.name)])
             return other(newest.resolve() / "bin" / "python"), None
     here = f"TensorFlow {tensorflow()} and Python {own().version}"
-    return own(), f"sandbox: no environment like the image {image} is here; this job runs with {here}"
+    return own(), f"sandbox: no environment like the image {image} is here; this {what} runs with {here}"

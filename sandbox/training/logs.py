@@ -18,16 +18,21 @@ from sandbox.account import backend
 GROUP = NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 
+def stream(job, host):
+    """The name of a stream of a training job."""
+    return f"{job}/{host}-{int(time.time())}"
+
+
 class Log:
     """The stream of one host. A role without the right to write it has a job without a log, as on AWS."""
 
-    def __init__(self, region, job, host, role):
-        self.region, self.stream = region, f"{job}/{host}-{int(time.time())}"
-        self.permitted = role.may_log(region, GROUP, self.stream)
+    def __init__(self, region, group, stream, role):
+        self.region, self.group, self.stream = region, group, stream
+        self.permitted = role.may_log(region, group, stream)
         if self.permitted:
-            backend.open_stream(region, GROUP, self.stream)
+            backend.open_stream(region, group, stream)
 
-    def follow(self, pipe, each_line):
+    def follow(self, pipe, each_line=lambda text: None):
         """Copy a pipe to the stream until its last writer has closed it; also hand each line to `each_line`."""
         rest = b""
         while chunk := os.read(pipe.fileno(), 1 << 16):
@@ -41,7 +46,7 @@ class Log:
         for event in events:
             each_line(event["message"])
         if events and self.permitted:
-            backend.put_log_events(self.region, GROUP, self.stream, events)
+            backend.put_log_events(self.region, self.group, self.stream, events)
 
 
 class Metrics:

@@ -1,12 +1,12 @@
-"""SageMaker's operations on training jobs, and how the table that holds all that the sandbox answers is made.
+"""SageMaker's operations on training jobs.
 
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html. Whatever is not
-in the table is refused by account/backend.py.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
 """
 
 import threading
 
-from sandbox.account.backend import training_job_arn, tuning_job_arn, unsupported
+from sandbox.account import table
+from sandbox.account.backend import training_job_arn, unsupported
 from sandbox.training import request as requests
 from sandbox.training import search, validation
 from sandbox.training.job import Job
@@ -20,7 +20,6 @@ class Operations:
     def __init__(self, folder, machine, account_environment):
         self.folder, self.machine, self.account_environment = folder, machine, account_environment
         self.jobs, self.lock = {}, threading.Lock()
-        self.tagged_records = [self.records]  # each gives the records of one kind of things that can have tags
         operations = {
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
@@ -28,11 +27,9 @@ class Operations:
             "DeleteTrainingJob": self.delete,
             "ListTrainingJobs": self.list,
             "Search": self.search,
-            "AddTags": self.add_tags,
-            "ListTags": self.list_tags,
-            "DeleteTags": self.delete_tags,
         }
-        self.table = table(operations)
+        # CreateTrainingJob has rules of its own.
+        self.table = table.checked(operations, resource, unchecked=["CreateTrainingJob"])
 
     def close(self):
         """End every job, and wait for its end."""
@@ -44,6 +41,7 @@ class Operations:
             job.thread.join()
 
     def records(self):
+        """All that can have tags."""
         with self.lock:
             return [job.record for job in self.jobs.values()]
 
@@ -110,55 +108,8 @@ class Operations:
                 refuse(f"The sandbox does not fulfil {member} of Search.")
         return search.search(self.of_region(call.region), asked)
 
-    # Tags
-
-    def tagged(self, asked):
-        for records in self.tagged_records:
-            for record in records():
-                if record.arn == asked["ResourceArn"]:
-                    return record
-        refuse(f"Requested resource not found: {asked['ResourceArn']}", "ResourceNotFound")
-
-    def add_tags(self, call, asked):
-        record = self.tagged(asked)
-        requests.check_tags(asked["Tags"])
-        record.tags.update({tag["Key"]: tag["Value"] for tag in asked["Tags"]})
-        return {"Tags": record.tag_list()}
-
-    def list_tags(self, call, asked):
-        shown, token = search.page(self.tagged(asked).tag_list(), asked, 50)
-        return {"Tags": shown, **token}
-
-    def delete_tags(self, call, asked):
-        record = self.tagged(asked)
-        for key in asked["TagKeys"]:
-            record.tags.pop(key, None)
-        return {}
-
-
-# The members that name what a request is about.
-NAMES = {"TrainingJobName": training_job_arn, "HyperParameterTuningJobName": tuning_job_arn}
-# Operations with checks of their own.
-SELF_CHECKED = ("CreateTrainingJob", "CreateHyperParameterTuningJob")
-
-
-def table(operations):
-    """Operations that see their requests once the caller's rights and the reference's constraints were checked."""
-
-    def checked(name, operation):
-        def answer(call):
-            asked = {key: value for key, value in call.request.items() if value is not None}
-            call.authorize(resource(call.region, asked))
-            if name not in SELF_CHECKED:
-                validation.check(name, asked)
-            return operation(call, asked)
-
-        return answer
-
-    return {name: checked(name, operation) for name, operation in operations.items()}
-
 
 def resource(region, asked):
     """The ARN that a request is about, for the caller's policies."""
-    named = [arn(region, asked[member]) for member, arn in NAMES.items() if asked.get(member)]
-    return asked.get("ResourceArn") or (named[0] if named else "*")
+    name = asked.get("TrainingJobName")
+    return training_job_arn(region, name) if name else "*"

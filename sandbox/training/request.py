@@ -65,10 +65,15 @@ def leaves(shape, value, path=""):
         yield path
 
 
+def check_fulfilled(operation, request, fulfilled, without_effect, what):
+    """Refuse the first member of a request that asks for something and is in neither of the tables."""
+    for path in leaves(backend.operation_shape(operation).input_shape, request):
+        if path not in fulfilled and path not in without_effect:
+            refuse(f"The sandbox does not fulfil {path}: ask for the {what} without it, or run it on AWS.")
+
+
 def check_members(request):
-    for path in leaves(backend.operation_shape("CreateTrainingJob").input_shape, request):
-        if path not in FULFILLED and path not in WITHOUT_EFFECT:
-            refuse(f"The sandbox does not fulfil {path}: ask for the job without it, or run it on AWS.")
+    check_fulfilled("CreateTrainingJob", request, FULFILLED, WITHOUT_EFFECT, "job")
 
 
 def check(request, region, jobs, machine):
@@ -86,7 +91,7 @@ def check(request, region, jobs, machine):
     check_members(request)
     check_stopping_condition(request)
     check_role(request["RoleArn"])
-    check_image(request)
+    check_image(request["AlgorithmSpecification"].get("TrainingImage", ""), request["RoleArn"])
     check_hosts(request, machine)
     check_metrics(request)
     check_folders(request)
@@ -122,14 +127,13 @@ def check_role(arn):
         )
 
 
-def check_image(request):
+def check_image(image, role_arn):
     """An image in the registry of this account must exist; of other registries the sandbox knows nothing."""
-    image = request["AlgorithmSpecification"].get("TrainingImage", "")
     repository, _, tag = image.partition("/")[2].partition(":")
     if image.startswith(f"{ACCOUNT_ID}.dkr.ecr.") and not backend.image_exists(repository, tag or "latest"):
         refuse(
             f"Cannot find repository: {repository} in registry ID: {ACCOUNT_ID} Please check if your ECR repository "
-            f"exists and role {request['RoleArn']} has proper pull permissions for SageMaker: "
+            f"exists and role {role_arn} has proper pull permissions for SageMaker: "
             "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
         )
 

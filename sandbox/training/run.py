@@ -123,7 +123,8 @@ class Run:
             self.switch = self.machine.switch()
         variables = self.variables()
         for host in self.hosts:
-            log = logs.Log(self.record.region, self.record.name, host.name, self.role)
+            stream = logs.stream(self.record.name, host.name)
+            log = logs.Log(self.record.region, logs.GROUP, stream, self.role)
             log.write([note.encode()] if note else [])
             host.start(command, environment, variables, self.switch, self.isolated, read_only)
             reader = threading.Thread(target=log.follow, args=(host.process.stdout, metrics.see), daemon=True)

@@ -35,7 +35,7 @@ def in_python(pattern):
 def limits(shape):
     """The constraints of a shape -> how the service words each, and whether a value satisfies it."""
     most, least = shape.metadata.get("max"), shape.metadata.get("min")
-    number = shape.type_name in ("integer", "long")
+    number = shape.type_name in ("integer", "long", "float", "double")
     what = "value" if number else "length"
     size = (lambda value: value) if number else len
     if most is not None:

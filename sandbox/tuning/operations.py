@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-wo
 import math
 import threading
 
+from sandbox.account import table
 from sandbox.account.backend import tuning_job_arn
 from sandbox.training import search, validation
-from sandbox.training.operations import table
 from sandbox.training.validation import refuse
 from sandbox.tuning import request as requests
 
@@ -18,17 +18,16 @@ class Tuning:
 
     def __init__(self, training):
         self.training, self.jobs, self.lock = training, {}, threading.Lock()
-        training.tagged_records.append(self.records)
-        self.table = table(
-            {
-                "CreateHyperParameterTuningJob": self.create,
-                "DescribeHyperParameterTuningJob": self.describe,
-                "ListHyperParameterTuningJobs": self.list,
-                "ListTrainingJobsForHyperParameterTuningJob": self.list_training_jobs,
-                "StopHyperParameterTuningJob": self.stop,
-                "DeleteHyperParameterTuningJob": self.delete,
-            }
-        )
+        operations = {
+            "CreateHyperParameterTuningJob": self.create,
+            "DescribeHyperParameterTuningJob": self.describe,
+            "ListHyperParameterTuningJobs": self.list,
+            "ListTrainingJobsForHyperParameterTuningJob": self.list_training_jobs,
+            "StopHyperParameterTuningJob": self.stop,
+            "DeleteHyperParameterTuningJob": self.delete,
+        }
+        # CreateHyperParameterTuningJob has rules of its own.
+        self.table = table.checked(operations, resource, unchecked=["CreateHyperParameterTuningJob"])
 
     def close(self):
         """Start no training job any more."""
@@ -126,3 +125,9 @@ def completed(asked):
     if requests.OTHER_RESOURCES in definition:
         added["ResourceConfig"] = definition[requests.OTHER_RESOURCES]
     return {**asked, "TrainingJobDefinition": definition | added}
+
+
+def resource(region, asked):
+    """The ARN that a request is about, for the caller's policies."""
+    name = asked.get("HyperParameterTuningJobName")
+    return tuning_job_arn(region, name) if name else "*"

@@ -1,0 +1,132 @@
+"""The life of an endpoint: from one status to the next.
+
+Statuses: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html. An update starts the new
+instances, moves the requests over, and ends the old ones: a failed one leaves the endpoint as it was
+(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-all-at-once.html).
+"""
+
+import threading
+import traceback
+
+from sandbox.endpoints.fleet import Failure, Fleet
+from sandbox.endpoints.record import Record
+from sandbox.machine import folders
+from sandbox.training.record import now
+
+INTERNAL_ERROR = "Request to service failed. If failure persists after retry, contact customer support."
+
+
+class Endpoint(Record):
+    """An endpoint. Threads change it, so each step is taken under its lock."""
+
+    def __init__(self, region, request, folder, machine):
+        super().__init__("Endpoint", region, request)
+        self.folder, self.machine, self.lock = folder, machine, threading.Lock()
+        self.deployments, self.failure_reason = 0, None
+        self.fleet = self.coming = None  # the instances that answer, and those that are about to
+        self.thread = None
+
+    def enter(self, status, reason=None):
+        self.status, self.failure_reason, self.modified = status, reason, now()
+
+    def deploy(self, status, config, model):
+        """Begin to serve a model, as requests made both -> whether it began: not in the middle of something else."""
+        with self.lock:
+            if self.status not in (None, "InService"):
+                return False
+            self.deployments += 1
+            self.enter(status)
+            place = self.folder / str(self.deployments)
+            self.coming = Fleet(self.region, self.name, config, model, place, self.machine)
+            self.begin(self.finish)
+            return True
+
+    def begin(self, work, *arguments):
+        self.thread = threading.Thread(target=work, args=arguments, name=self.name, daemon=True)
+        self.thread.start()
+
+    def finish(self):
+        """Wait until the new instances answer, and hand the requests to them."""
+        coming, reason = self.coming, None
+        try:
+            coming.start()
+        except Failure as failure:
+            reason = str(failure)
+        except OSError as error:
+            reason = f"The sandbox's machine: {error.strerror or error}"
+        except Exception:
+            traceback.print_exc()
+            reason = INTERNAL_ERROR
+        with self.lock:
+            past = coming if reason else self.fleet
+            if reason is None:
+                self.fleet = coming
+        if past:
+            past.close()
+        with self.lock:
+            self.coming = None
+            self.enter("InService" if self.fleet else "Failed", reason)
+
+    def delete(self, forget):
+        """Begin to end -> whether it began; `forget` is called at the end."""
+        with self.lock:
+            if self.status not in ("InService", "Failed"):
+                return False
+            self.enter("Deleting")
+            past, self.fleet = self.fleet, None
+            self.begin(self.vanish, past, forget)
+            return True
+
+    def vanish(self, past, forget):
+        if past:
+            past.close()
+        folders.remove(self.folder)
+        forget()
+
+    def invoke(self, headers, body, variant):
+        """A request -> status, headers, body of the container's answer and the name of the variant; None where nobody
+        is there to answer."""
+        with self.lock:
+            fleet = self.fleet
+            if fleet is None or variant not in (None, fleet.variant["VariantName"]):
+                return None
+            fleet.enter()
+        try:
+            return (*fleet.invoke(headers, body), fleet.variant["VariantName"])
+        finally:
+            fleet.leave()
+
+    def abandon(self):
+        """End all that runs, now; `close` waits for it."""
+        for fleet in (self.fleet, self.coming):
+            if fleet:
+                fleet.abandon()
+
+    def close(self):
+        if self.thread:
+            self.thread.join()
+        if self.fleet:
+            self.fleet.close()
+        folders.remove(self.folder)
+
+    def instances(self):
+        """How many instances it has, and will have."""
+        return sum(fleet.variant["InitialInstanceCount"] for fleet in (self.fleet, self.coming) if fleet)
+
+    def description(self):
+        """DescribeEndpoint's answer."""
+        with self.lock:
+            fleet = self.fleet
+            described = {
+                "EndpointName": self.name,
+                "EndpointArn": self.arn,
+                "EndpointConfigName": fleet.config["EndpointConfigName"]
+                if fleet
+                else self.request["EndpointConfigName"],
+                "EndpointStatus": self.status,
+                "FailureReason": self.failure_reason,
+                "CreationTime": self.created,
+                "LastModifiedTime": self.modified,
+                "ProductionVariants": [fleet.description()] if fleet else None,
+            }
+        return {key: value for key, value in described.items() if value is not None}
