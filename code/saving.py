@@ -51,7 +51,7 @@ def save_model(model, folder):
         return {"probabilities": tf.nn.softmax(model(scale(images), training=False))}
 
     saved = tf.Module()  # the model without its optimizer: later versions cannot load that of TensorFlow 2.3
-    # Keras 3 wraps TensorFlow's variables, and TensorFlow Serving would find those empty that are not saved as they are.
+    # Not the wrappers in which Keras 3 has them: TensorFlow Serving would find such variables empty.
     saved.weights = [weight if callable(weight.value) else weight.value for weight in model.weights]
     saved.serve = serve
     tf.saved_model.save(saved, os.path.join(folder, "1"), signatures=serve)
