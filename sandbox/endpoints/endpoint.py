@@ -23,7 +23,8 @@ class Endpoint(Record):
         super().__init__("Endpoint", region, request)
         self.folder, self.machine, self.lock = folder, machine, threading.Lock()
         self.deployments, self.failure_reason = 0, None
-        self.fleet = self.coming = None  # the instances that answer, and those that are about to
+        # The instances that answer, those that are about to, and those that finish their last requests.
+        self.fleet = self.coming = self.leaving = None
         self.thread = None
 
     def enter(self, status, reason=None):
@@ -58,13 +59,14 @@ class Endpoint(Record):
             traceback.print_exc()
             reason = INTERNAL_ERROR
         with self.lock:
-            past = coming if reason else self.fleet
+            self.coming, self.leaving = None, coming if reason else self.fleet
             if reason is None:
                 self.fleet = coming
-        if past:
-            past.close()
+                self.request = {**self.request, "EndpointConfigName": coming.config["EndpointConfigName"]}
+        if self.leaving:
+            self.leaving.close()
         with self.lock:
-            self.coming = None
+            self.leaving = None
             self.enter("InService" if self.fleet else "Failed", reason)
 
     def delete(self, forget):
@@ -73,13 +75,13 @@ class Endpoint(Record):
             if self.status not in ("InService", "Failed"):
                 return False
             self.enter("Deleting")
-            past, self.fleet = self.fleet, None
-            self.begin(self.vanish, past, forget)
+            self.leaving, self.fleet = self.fleet, None
+            self.begin(self.vanish, forget)
             return True
 
-    def vanish(self, past, forget):
-        if past:
-            past.close()
+    def vanish(self, forget):
+        if self.leaving:
+            self.leaving.close()
         folders.remove(self.folder)
         forget()
 
@@ -98,7 +100,7 @@ class Endpoint(Record):
 
     def abandon(self):
         """End all that runs, now; `close` waits for it."""
-        for fleet in (self.fleet, self.coming):
+        for fleet in (self.fleet, self.coming, self.leaving):
             if fleet:
                 fleet.abandon()
 
@@ -120,9 +122,7 @@ class Endpoint(Record):
             described = {
                 "EndpointName": self.name,
                 "EndpointArn": self.arn,
-                "EndpointConfigName": fleet.config["EndpointConfigName"]
-                if fleet
-                else self.request["EndpointConfigName"],
+                "EndpointConfigName": self.request["EndpointConfigName"],
                 "EndpointStatus": self.status,
                 "FailureReason": self.failure_reason,
                 "CreationTime": self.created,

@@ -11,8 +11,7 @@ at once, and so does the sandbox's death. Where the command serves a port, each 
 answered with a connection to it.
 """
 
-# send_fds() would import it too late.
-import array  # noqa: F401
+import array  # noqa: F401 (send_fds() would import it too late)
 import json
 import os
 import select
