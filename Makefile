@@ -73,9 +73,9 @@ endif
 # SDK 3 cannot share an environment with SDK 2: its notebook has a kernel of its own, which the first one's Jupyter shows.
 .venv-v3/installed: $(LOCK_V3) .venv/installed
 	@echo "== .venv-v3: installing $(LOCK_V3), and the kernel sagemaker-v3 into .venv"
-	@# Jobs may not write into .venv, and would compile it each time. The SDK first: at its first import Python 3.12 would show
-	@# warnings about its syntax.
-	@$(PYTHON) -W ignore -m compileall -q .venv/lib/python3*/site-packages/sagemaker*
+	@# Jobs may not write into .venv, and would compile it each time. First what the quick start and its job import; and at the
+	@# SDK's first import Python 3.12 would show warnings about its syntax.
+	@cd .venv/lib/python3*/site-packages && ../../../bin/python -W ignore -m compileall -q -j 0 sagemaker* tensorflow keras >/dev/null || true
 	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --compile-bytecode --requirement $(LOCK_V3)
