@@ -30,8 +30,11 @@ def answers(address):
 
 def environment_inside(process):
     """The environment that the sandbox gives to JupyterLab."""
-    [lab] = [child for child in process.children(recursive=True) if "jupyter-lab" in " ".join(child.cmdline())]
-    return lab.environ()
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # one that has just ended
+            if "jupyter-lab" in " ".join(child.cmdline()):
+                return child.environ()
+    raise RuntimeError("JupyterLab answers, and does not run")
 
 
 def measure(clone, environment):
