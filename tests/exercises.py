@@ -13,13 +13,13 @@ from notebook_form import in_form
 FOLDER = Path(__file__).parents[1] / "exercises"
 
 
-def with_cells(path, replacement):
-    """A solution with other sources in its cells of answers: those that `replacement`, "blank" or "another", names."""
+def exercise_of(path):
+    """A solution with blanks in its cells of answers, and without outputs."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            cell.source = cell.metadata.get(replacement, cell.source)
+            cell.source = cell.metadata.get("blank", cell.source)
             cell.metadata = {"tags": cell.metadata.tags} if "tags" in cell.metadata else {}
     return notebook
 
@@ -28,7 +28,7 @@ def main(check):
     differ = []
     for path in sorted(FOLDER.glob("*-solution.ipynb")):
         exercise = path.with_name(path.name.replace("solution", "exercise"))
-        text = in_form(nbformat.writes(with_cells(path, "blank")))
+        text = in_form(nbformat.writes(exercise_of(path)))
         if not exercise.exists() or exercise.read_text(encoding="utf-8") != text:
             differ.append(exercise.name)
             if not check:

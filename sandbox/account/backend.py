@@ -73,7 +73,7 @@ def training_job_arn(region, name):
 
 
 def tuning_job_arn(region, name):
-    return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:hyper-parameter-tuning-job/{name}"
+    return arn(region, "hyper-parameter-tuning-job", name)
 
 
 def role(arn):

@@ -3,12 +3,10 @@
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeModel.html and those of the other two.
 """
 
-import math
-
 from sandbox.account.backend import arn
 from sandbox.endpoints import archive
 from sandbox.training import search
-from sandbox.training.record import now
+from sandbox.training.record import Tagged, now
 
 # The kinds of records: as their names are in requests and lists, in their ARNs, and in the words of the service.
 KINDS = {
@@ -18,19 +16,15 @@ KINDS = {
 }
 
 
-class Record:
+class Record(Tagged):
     """A model, an endpoint configuration or an endpoint; `request` is what it was made from."""
 
     def __init__(self, kind, region, request):
+        super().__init__(request)
         self.kind, self.region, self.request, self.name = kind, region, request, request[f"{kind}Name"]
         self.arn = arn(region, KINDS[kind][0], self.name)
-        self.tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
         self.created = self.modified = now()
         self.status = None  # which endpoints alone have
-
-    def tag_list(self):
-        """The tags as the API writes them."""
-        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
 
     def summary(self):
         """Its entry in a list."""
@@ -55,19 +49,6 @@ class Record:
 
 def listed(kind, records, asked):
     """The answer of a List operation."""
-    found = [
-        record
-        for record in records
-        if asked.get("NameContains", "").lower() in record.name.lower()
-        and asked.get("StatusEquals", record.status) == record.status
-        and all(
-            asked.get(f"{name}After", 0) <= moment.timestamp() <= asked.get(f"{name}Before", math.inf)
-            for name, moment in (("CreationTime", record.created), ("LastModifiedTime", record.modified))
-        )
-    ]
-    key = {"Name": lambda record: record.name, "Status": lambda record: record.status}
-    found.sort(key=key.get(asked.get("SortBy"), lambda record: record.created))
-    if asked.get("SortOrder", "Descending") == "Descending":
-        found.reverse()
+    found = search.select(records, {"SortOrder": "Descending", **asked})
     shown, token = search.page(found, asked, 10)
     return {f"{kind}s": [record.summary() for record in shown], **token}

@@ -14,22 +14,11 @@ from sandbox.training.record import OVER
 from sandbox.training.validation import refuse
 
 
-class Operations:
-    """The training jobs of an account. Each operation takes a call and gives its answer, or raises the API's error."""
+class Jobs:
+    """Jobs of one kind, by region and name, each with a record and a thread of its own."""
 
-    def __init__(self, folder, machine, account_environment):
-        self.folder, self.machine, self.account_environment = folder, machine, account_environment
+    def __init__(self):
         self.jobs, self.lock = {}, threading.Lock()
-        operations = {
-            "CreateTrainingJob": self.create,
-            "DescribeTrainingJob": self.describe,
-            "StopTrainingJob": self.stop,
-            "DeleteTrainingJob": self.delete,
-            "ListTrainingJobs": self.list,
-            "Search": self.search,
-        }
-        # CreateTrainingJob has rules of its own.
-        self.table = table.checked(operations, resource, unchecked=["CreateTrainingJob"])
 
     def close(self):
         """End every job, and wait for its end."""
@@ -47,6 +36,24 @@ class Operations:
 
     def of_region(self, region):
         return [record for record in self.records() if record.region == region]
+
+
+class Operations(Jobs):
+    """The training jobs of an account. Each operation takes a call and gives its answer, or raises the API's error."""
+
+    def __init__(self, folder, machine, account_environment):
+        super().__init__()
+        self.folder, self.machine, self.account_environment = folder, machine, account_environment
+        operations = {
+            "CreateTrainingJob": self.create,
+            "DescribeTrainingJob": self.describe,
+            "StopTrainingJob": self.stop,
+            "DeleteTrainingJob": self.delete,
+            "ListTrainingJobs": self.list,
+            "Search": self.search,
+        }
+        # CreateTrainingJob has rules of its own.
+        self.table = table.checked(operations, resource, unchecked=["CreateTrainingJob"])
 
     def find(self, call, asked):
         job = self.jobs.get((call.region, asked["TrainingJobName"]))

@@ -4,20 +4,21 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-wo
 """
 
 import math
-import threading
 
 from sandbox.account import table
 from sandbox.account.backend import tuning_job_arn
 from sandbox.training import search, validation
+from sandbox.training.operations import Jobs
 from sandbox.training.validation import refuse
 from sandbox.tuning import request as requests
 
 
-class Tuning:
+class Tuning(Jobs):
     """The tuning jobs of an account; `training` are its training jobs' operations."""
 
     def __init__(self, training):
-        self.training, self.jobs, self.lock = training, {}, threading.Lock()
+        super().__init__()
+        self.training = training
         operations = {
             "CreateHyperParameterTuningJob": self.create,
             "DescribeHyperParameterTuningJob": self.describe,
@@ -28,19 +29,6 @@ class Tuning:
         }
         # CreateHyperParameterTuningJob has rules of its own.
         self.table = table.checked(operations, resource, unchecked=["CreateHyperParameterTuningJob"])
-
-    def close(self):
-        """Start no training job any more."""
-        with self.lock:
-            jobs = list(self.jobs.values())
-        for job in jobs:
-            job.abandoned.set()
-        for job in jobs:
-            job.thread.join()
-
-    def records(self):
-        with self.lock:
-            return [job.record for job in self.jobs.values()]
 
     def find(self, call, asked):
         name = asked["HyperParameterTuningJobName"]
@@ -88,8 +76,7 @@ class Tuning:
             del self.jobs[call.region, record.name]
 
     def list(self, call, asked):
-        records = [record for record in self.records() if record.region == call.region]
-        shown, token = search.page(search.select(records, {"SortBy": "Name", **asked}), asked, 10)
+        shown, token = search.page(search.select(self.of_region(call.region), {"SortBy": "Name", **asked}), asked, 10)
         return {"HyperParameterTuningJobSummaries": [record.summary() for record in shown], **token}
 
     def list_training_jobs(self, call, asked):

@@ -7,7 +7,6 @@ it is checked as every training job is. The messages are those that people met o
 
 import math
 
-from sandbox.account.backend import operation_shape
 from sandbox.training import request as training
 from sandbox.training import validation
 from sandbox.training.validation import refuse
@@ -55,9 +54,7 @@ def check_members(request):
     # A target of 0 would look as if it asked for nothing.
     if config.get("TuningJobCompletionCriteria"):
         refuse("The sandbox does not fulfil HyperParameterTuningJobConfig.TuningJobCompletionCriteria: ask without it.")
-    for path in training.leaves(operation_shape("CreateHyperParameterTuningJob").input_shape, request):
-        if path not in KNOWN:
-            refuse(f"The sandbox does not fulfil {path}: ask for the tuning job without it, or run it on AWS.")
+    training.check_fulfilled("CreateHyperParameterTuningJob", request, KNOWN, (), "tuning job")
     if config.get("Strategy") == "Hyperband":
         refuse("The sandbox does not run strategy Hyperband: use Bayesian, Random or Grid, or AWS.")
     if config.get("TrainingJobEarlyStoppingType") == "Auto":
