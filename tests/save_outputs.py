@@ -4,6 +4,7 @@
 runs started. Prices: https://aws.amazon.com/sagemaker/ai/pricing/, on-demand training in us-east-1, November 2026.
 """
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -61,27 +62,38 @@ def run(path):
     path.write_text(in_form(text), encoding="utf-8")
 
 
-def row(title, found):
-    """A row of the page: a notebook's jobs and what their hosts cost."""
+def costs(found):
+    """The figures of these jobs: how many, their hosts, the billed seconds of all hosts, USD on AWS."""
     hosts = [job["ResourceConfig"]["InstanceCount"] for job in found]
     seconds = sum(job.get("BillableTimeInSeconds", 0) * count for job, count in zip(found, hosts, strict=True))
     prices = [PRICES[job["ResourceConfig"]["InstanceType"]] + DISK for job in found]
     cost = sum(price * count for price, count in zip(prices, hosts, strict=True)) * SECONDS_ON_AWS / 3600
-    return f"| {title} | {len(found)} | {sum(hosts)} | {seconds} | {cost:.2f} |"
+    return len(found), sum(hosts), seconds, round(cost, 2)
+
+
+def write_page(figures):
+    """The page of costs; a notebook of which there are no new figures keeps those that it has there."""
+    row = re.compile(r"^\| \[([\w-]+)\].* \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \|$", re.MULTILINE)
+    known = {name: tuple(map(float, numbers)) for name, *numbers in row.findall(PAGE.read_text(encoding="utf-8"))}
+    known = {path.stem: (known | figures).get(path.stem, (0,) * 4) for path in sorted(PAGE.parent.glob("*.ipynb"))}
+    form = "| {} | {:.0f} | {:.0f} | {:.0f} | {:.2f} |"
+    rows = [form.format(f"[{name}]({name}.ipynb)", *numbers) for name, numbers in known.items()]
+    rows.append(form.format("all", *map(sum, zip(*known.values(), strict=True))))
+    head = HEAD.format(c4=PRICES["ml.c4.xlarge"], m5=PRICES["ml.m5.xlarge"], disk=DISK)
+    PAGE.write_text(head + "\n".join(rows) + "\n" + TAIL, encoding="utf-8")
 
 
 def main(paths):
-    client, rows, found, names = boto3.client("sagemaker"), [], [], set()
+    client, figures, names = boto3.client("sagemaker"), {}, set()
     jobs_but(names, client)
     for path in paths:
         print(f"== {path.stem}", flush=True)
         run(path)
-        new = jobs_but(names, client)
-        rows.append(row(f"[{path.stem}]({path.name})", new))
-        found += new
-    if len(paths) == len(list(PAGE.parent.glob("*.ipynb"))):
-        head = HEAD.format(c4=PRICES["ml.c4.xlarge"], m5=PRICES["ml.m5.xlarge"], disk=DISK)
-        PAGE.write_text(head + "\n".join([*rows, row("all", found)]) + "\n" + TAIL, encoding="utf-8")
+        found = jobs_but(names, client)
+        if path.parent == PAGE.parent:
+            figures[path.stem] = costs(found)
+    if figures:
+        write_page(figures)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def test_an_error_in_a_learner_s_code_is_a_sentence(capsys):
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_shape(path):
     """Two exercises, each with a blank, a check and a hint; the last one has three parts."""
-    count = 3 if path.name.startswith("11-") else 2
+    count = 3 if path.name.startswith("project-") else 2
     text = "\n".join(entries(path))
     assert len(re.findall(r"^## \d\. ", text, re.MULTILINE)) == text.count("<summary>Hint</summary>") == count
     assert sum("blank" in cell.metadata for cell in cells(path)) == count

@@ -31,6 +31,19 @@ CASES = {
         EPOCH.replace("=1", "=2").format("0.2316", "0.9313", "0.0762", "0.9787"),
     ),
     "accuracy": ("0.9866", "0.9750", "0.9312", "1.0000", "0.987"),
+    "what was tried": (
+        ROW.format("0.0017", '"256"') + "\n<td>0.9731</td>",
+        f"{ROW.format('0.01', '512')}\n<td>0.97</td>",
+        f"{ROW.format('0.2', '512')}\n<td>0.97</td>",
+        f"{ROW.format('0.01', '64')}\n<td>0.97</td>",
+        f"{ROW.format('0.01', '512')}\n<td>0.67</td>",
+    ),
+    "job of a tuning job": (
+        "'mnist-261126-0800-006-5779f3d9'",
+        "'mnist-271231-2359-001-00aa11bb'",
+        "'mnist-261126-0800'",
+        "'mnist-261126-0800-6-5779f3d9'",
+    ),
     "accuracy in a table": (">0.98<", ">0.9787<", ">0.94<"),
     "loss in a table": (ROW.format("loss", "0.2316"), ROW.format("loss", "0.3016"), ROW.format("loss", "0.5316")),
     "seconds of a job": (
