@@ -9,7 +9,7 @@ MANAGED = $(NOTEBOOKS)
 LANGUAGES := $(patsubst %/po/README.po,%,$(wildcard */po/README.po))
 PYTHON_V3 := .venv-v3/bin/python
 # They train on AWS's instances wherever they run.
-MANAGED_ONLY := notebooks/08-managed-training.ipynb exercises/08-solution.ipynb
+MANAGED_ONLY := $(addprefix notebooks/,08-managed-training.ipynb 11-tuning.ipynb 12-deployment.ipynb) exercises/08-solution.ipynb
 # It tells where it runs: tests/matrix_studio.py says what it must tell in Studio.
 TELLS_WHERE := notebooks/00-setup.ipynb
 # Their outputs are those of this environment, whatever `make matrix` has made; and nobody waits 120 s for a stopped job.
@@ -169,10 +169,10 @@ matrix-%: .matrix/%/installed .venv/installed
 matrix-seed-image: .matrix/2.3.1/installed .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the environment of the image of TensorFlow 2.3.1"
 	$(IN_IMAGES) LOCAL_MODE=0 $(SANDBOX) env --unset=TRAINING_IMAGE PYTHONPATH=tests $(NBVAL) -p seed_image $(PARALLEL) $(NOTEBOOKS)
-	$(TESTED_ON) "The image of TensorFlow 2.3.1" .matrix/2.3.1/bin/python "notebooks 00 to 10, as managed jobs; tests/seed_image.cfg"
+	$(TESTED_ON) "The image of TensorFlow 2.3.1" .matrix/2.3.1/bin/python "notebooks 00 to 12, as managed jobs; tests/seed_image.cfg"
 
 $(SDK_2_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
-$(SDK_2_IMAGES:%=matrix-%): WHAT = notebooks 01 to 09, as managed jobs
+$(SDK_2_IMAGES:%=matrix-%): WHAT = all notebooks but 00, as managed jobs
 $(SDK_3_IMAGES:%=matrix-%): KERNEL_NOTEBOOKS = notebooks/10-model-trainer.ipynb
 $(SDK_3_IMAGES:%=matrix-%): WHAT = notebook 10, as managed jobs
 # A job's TensorFlow that is newer than the notebook's can write what the notebook cannot read: this image has 2.18.

@@ -27,7 +27,7 @@ def fail(message):
 
 def check_folders(args):
     """Fail where an option names what can be no folder of this machine: before the training, not after it."""
-    for name in ("training", "testing", "model_dir", "output_data_dir", "checkpoint_dir"):
+    for name in ("training", "testing", "model_dir", "output_data_dir", "checkpoint_dir", "tensorboard_dir"):
         folder, named = getattr(args, name), f"--{name.replace('_', '-')} {getattr(args, name)}"
         if folder is None:
             continue
@@ -74,6 +74,16 @@ def describe_job(args):
     )
 
 
+def write_events(writer, step, metrics):
+    """For TensorBoard. tf.summary.scalar would need its package, which AWS's image of TensorFlow 2.21 does not have."""
+    kind = tf.compat.v1.SummaryMetadata()
+    kind.plugin_data.plugin_name = "scalars"
+    with writer.as_default():
+        for name, value in metrics.items():
+            tf.summary.write(name, tf.constant(value), step, kind)
+    writer.flush()
+
+
 class Checkpoints(tf.keras.callbacks.Callback):
     """How far the training has come: printed, and with --checkpoint-dir kept there in one file, with all weights. The
     next job goes on from it, and ends where an uninterrupted one ends. `fit` calls what is named on_...; the loop in
@@ -89,6 +99,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
                 self.plan[name] = f"on {files.images} images with checksum {files.checksum:08x}"
         self.path = args.checkpoint_dir and os.path.join(args.checkpoint_dir, "checkpoint.npz")
         self.seconds, self.epochs, self.first_host = args.checkpoint_seconds, args.epochs, first_host
+        self.events = args.tensorboard_dir and first_host and tf.summary.create_file_writer(args.tensorboard_dir)
         self.now = dict(epoch=1, step=0, sums=[], history=[])  # sums: what the epoch's metrics come from
         self.told, self.saved, self.wait = [], time.time(), lambda: None
 
@@ -144,6 +155,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
         """Note and print an epoch's metrics: in one string, because pieces can reach the log as several lines."""
         if self.first_host:
             print(" ".join([f"epoch={self.now['epoch']}", *(f"{k}={v:.4f}" for k, v in metrics.items())]), flush=True)
+            if self.events:
+                write_events(self.events, self.now["epoch"], metrics)
         self.now["history"].append(dict(epoch=self.now["epoch"], seconds=time.time() - self.began, **metrics))
         self.now.update(epoch=self.now["epoch"] + 1, step=0, sums=[])
         self.save(stop and self.now["epoch"] <= self.epochs)

@@ -7,6 +7,7 @@ It writes
     OUTPUT_DATA_DIR/metrics.json   the metrics of every epoch
     OUTPUT_DATA_DIR/job.json       what this job saw: options (never put a secret there), files, SM_* variables
     CHECKPOINT_DIR/checkpoint.npz  if that option is given: what a stopped job needs to go on
+    TENSORBOARD_DIR/events.out...  if that option is given: the metrics of every epoch, for TensorBoard
 Beside it, data.py reads the data, saving.py writes what is kept, and hosts.py is for jobs of several hosts. A mistake
 in the input ends it with status 1 and one line. TensorFlow 2.3 or later, Keras 2 or Keras 3.
 """
@@ -57,6 +58,7 @@ def parse_args():
     parser.add_argument("--output-data-dir", default=os.environ.get("SM_OUTPUT_DATA_DIR", "output"))
     parser.add_argument("--checkpoint-dir")
     parser.add_argument("--checkpoint-seconds", type=above_0, default=60.0)
+    parser.add_argument("--tensorboard-dir")
     parser.add_argument("--model_dir", dest="unused")  # AWS's container adds it in tuning jobs
     args = parser.parse_args()
     unused = vars(args).pop("unused")

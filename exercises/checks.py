@@ -6,12 +6,14 @@ beside the notebook, has them in its language.
 
 import functools
 import gzip
+import io
 import json
 import os
 import re
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -373,7 +375,113 @@ def hyperparameter(hp):
                 )
 
 
-# --- 11. Your own project -------------------------------------------------------------------------
+# --- 11. Tuning -----------------------------------------------------------------------------------
+
+
+@exercise
+def ranges(ranges):
+    kinds = {"learning-rate": "Continuous", "beta_1": "Categorical", "epochs": "Integer"}
+    for name, kind in kinds.items():
+        if name not in ranges:
+            yield say("`ranges` has no `{name}` yet.", name=name)
+        if not type(ranges[name]).__name__.startswith(kind):
+            yield say("`{name}` needs a `{kind}Parameter`.", name=name, kind=kind)
+    if more := sorted(set(ranges) - set(kinds)):
+        yield say("`ranges` has more than the three hyperparameters: `{name}`.", name=more[0])
+    if sorted(map(float, ranges["beta_1"].values)) != [0.9, 0.95, 0.99]:
+        yield say("`beta_1` is 0.9, 0.95 or 0.99, but the values are {values}.", values=ranges["beta_1"].values)
+    for name, low, high in ("learning-rate", 1e-5, 1e-1), ("epochs", 1, 5):
+        found = ranges[name].min_value, ranges[name].max_value
+        if found != (low, high):
+            yield say(
+                "`{name}` goes from {low} to {high}, not from {min} to {max}.",
+                name=name,
+                low=low,
+                high=high,
+                min=found[0],
+                max=found[1],
+            )
+    if ranges["learning-rate"].scaling_type != "Logarithmic":
+        yield say("The range of `learning-rate` is not searched by its zeros: it needs a `scaling_type`.")
+
+
+@exercise
+def search(tuner):
+    if tuner is None:
+        yield say("`tuner` is no HyperparameterTuner yet.")
+    if tuner.objective_type != "Minimize":
+        yield say("The tuner looks for the largest value: a loss should be small.")
+    regexes = {metric["Name"]: metric["Regex"] for metric in tuner.metric_definitions or []}
+    if tuner.objective_metric_name not in regexes:
+        yield say("No metric has the name of the objective, `{name}`.", name=tuner.objective_metric_name)
+    line = "epoch=3 loss=0.31 val_loss=0.42 val_accuracy=0.88"
+    found = re.findall(regexes[tuner.objective_metric_name], line)
+    if found != ["0.42"]:
+        yield say("In `{line}` the regular expression finds {found}, not only 0.42.", line=line, found=found)
+    if (tuner.max_jobs, tuner.max_parallel_jobs) != (20, 2):
+        yield say(
+            "{jobs} jobs are asked for, {parallel} at a time; it should be 20, and 2.",
+            jobs=tuner.max_jobs,
+            parallel=tuner.max_parallel_jobs,
+        )
+    if tuner.strategy != "Bayesian":
+        yield say("The strategy {strategy} does not learn from the jobs that are over.", strategy=tuner.strategy)
+
+
+# --- 12. Deployment -------------------------------------------------------------------------------
+
+
+@exercise
+def archive(work):
+    path = Path(work, "model.tar.gz")
+    if not path.exists():
+        yield say("There is no `model.tar.gz` in the folder `work` yet.")
+    with tarfile.open(path, "r:gz") as file:
+        models = [Path(name) for name in file.getnames() if name.endswith("saved_model.pb")]
+    if not models:
+        yield say("`model.tar.gz` holds no `saved_model.pb`.")
+    if not models[0].parent.name.isdecimal():
+        yield say("In the archive the model is `{path}`: its folder must have a number as its name.", path=models[0])
+
+
+class Endpoint:
+    """Stands for a client of sagemaker-runtime and an endpoint whose model doubles numbers; keeps the requests."""
+
+    def __init__(self):
+        self.requests = []
+
+    def invoke_endpoint(self, **request):
+        self.requests.append(request)
+        asked = json.loads(request["Body"])
+        names = {"instances": "predictions", "inputs": "outputs"}
+        answer = {names[name]: [2.0 * number for number in numbers] for name, numbers in asked.items()}
+        return {"ContentType": "application/json", "Body": io.BytesIO(json.dumps(answer).encode())}
+
+
+@exercise
+def ask(ask):
+    endpoint, numbers = Endpoint(), [1, 2.5, -3]
+    result = call(ask, endpoint, "double", numbers)
+    if len(endpoint.requests) != 1:
+        yield say("`ask` sends {count} requests; it should be one.", count=len(endpoint.requests))
+    [request] = endpoint.requests
+    try:
+        asked = json.loads(request.get("Body", ""))
+    except ValueError:
+        yield say("The `Body` of the request is no JSON.")
+    if request.get("EndpointName") != "double" or request.get("ContentType") != "application/json":
+        yield say("The request needs the `EndpointName` that `ask` gets, and the `ContentType` of JSON.")
+    if not isinstance(asked, dict) or list(asked) not in (["instances"], ["inputs"]):
+        yield say("The JSON is {asked}; TensorFlow Serving wants `instances` with the list of numbers.", asked=asked)
+    if result != [2, 5, -6]:
+        yield say(
+            "For {numbers}, `ask` gives {result}, not the list of doubled numbers.",
+            numbers=numbers,
+            result=repr(result),
+        )
+
+
+# --- Your own project -----------------------------------------------------------------------------
 
 
 @exercise

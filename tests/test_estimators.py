@@ -121,8 +121,10 @@ DIFFERENCES = {
             "hyperparameters.epochs": "500",
             "hyperparameters.checkpoint-dir": "'/opt/ml/checkpoints'",
             "hyperparameters.checkpoint-seconds": "5",
+            "hyperparameters.tensorboard-dir": "'/opt/ml/output/tensorboard'",
+            "tensorboard_output_config": "TensorBoardOutputConfig(output_path)",
         },
-        "long enough to be stopped, with checkpoints by the clock",
+        "long enough to be stopped, with checkpoints by the clock and events for TensorBoard",
     ),
     "08 spot": (
         {
@@ -197,6 +199,21 @@ DIFFERENCES = {
         },
         "shown to fail: a parameter of SDK 2's",
     ),
+    "11 est": (
+        {
+            "hyperparameters.batch-size": OUT,
+            "hyperparameters.learning-rate": OUT,
+            "instance_type": "'ml.m5.xlarge'",
+            "volume_size": "30",
+        },
+        "managed jobs alone, eight of them with a small disk; the tuning job chooses the two that are left out",
+    ),
+    "11 hyperparameters": ({"hyperparameters": OUT}, "those of the best job, read"),
+    "12 est": (
+        {"instance_type": "'ml.m5.xlarge'", "volume_size": "30"},
+        "a managed job alone, with a small disk",
+    ),
+    "12 est.set_hyperparameters": ({"epochs": "3"}, "a better model"),
 }
 
 

@@ -9,6 +9,7 @@ from nbval.plugin import get_sanitize_patterns
 PATTERNS = get_sanitize_patterns((Path(__file__).with_name("sanitize.cfg")).read_text(encoding="utf-8"))
 EPOCH = "epoch=1 loss={} accuracy={} test_loss={} test_accuracy={}"
 DIED = "An error occurred ({}) when calling the PutObject operation: {}"
+ANSWER = '{{\n    "predictions": [[' + "0.1, " * 9 + "{}\n        ]\n    ]\n}}"
 ROW = '<td style="text-align: left">{}</td>\n      <td style="text-align: left">{}</td>'
 
 
@@ -39,10 +40,23 @@ CASES = {
         f"{ROW.format('0.01', '512')}\n<td>0.67</td>",
     ),
     "job of a tuning job": (
-        "'mnist-261126-0800-006-5779f3d9'",
-        "'mnist-271231-2359-001-00aa11bb'",
-        "'mnist-261126-0800'",
-        "'mnist-261126-0800-6-5779f3d9'",
+        "'mnist-2026-11-26-08-00-12-123-006-5779f3d9'",
+        "'mnist-2027-12-31-23-59-59-999-001-00aa11bb'",
+        "'mnist-2026-11-26-08-00-12-123'",
+        "'mnist-2026-11-26-08-00-12-123-6-5779f3d9'",
+    ),
+    "answer of an endpoint": (
+        ANSWER.format("1.5e-08"),
+        ANSWER.format("0.25"),
+        ANSWER.format("nan"),
+        ANSWER.format("12.5"),
+        ANSWER.format("0.5, 0.5"),
+    ),
+    "file for TensorBoard": (
+        "'events.out.tfevents.1795685672.algo-1.29.0.v2'",
+        "'events.out.tfevents.1600000000.ip-10-0-1-2.ec2.internal.7.0.v2'",
+        "'events.out.tfevents.1600000000.algo-1.29.0.v1'",
+        "'metrics.1600000000.algo-1.29.0.v2'",
     ),
     "accuracy in a table": (">0.98<", ">0.9787<", ">0.94<"),
     "loss in a table": (ROW.format("loss", "0.2316"), ROW.format("loss", "0.3016"), ROW.format("loss", "0.5316")),

@@ -313,6 +313,18 @@ def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(run, tmp
     assert metrics(tmp_path) == whole
 
 
+def test_tensorboard_gets_the_metrics_of_every_epoch(module, run, tmp_path):
+    run("--epochs=2", f"--tensorboard-dir={tmp_path}/events")
+    [path] = (tmp_path / "events").iterdir()
+    found = {}
+    for event in module.tf.compat.v1.train.summary_iterator(str(path)):
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            found.setdefault(event.step, {})[value.tag] = float(module.tf.make_ndarray(value.tensor))
+    epochs = [{name: pytest.approx(value) for name, value in epoch.items()} for epoch in metrics(tmp_path)]
+    assert [{"epoch": step, **values} for step, values in found.items()] == epochs
+
+
 def test_a_stop_where_an_epoch_is_one_batch(tmp_path, data):
     job = start(tmp_path / "job", data, data, "--epochs=100000", f"--checkpoint-dir={tmp_path}/checkpoints")
     read_until(job, "epoch=2 ")
@@ -601,7 +613,7 @@ def test_what_a_tuning_job_adds_is_not_used_and_said_so(run, tmp_path):
     assert (tmp_path / "model" / "1").exists()
 
 
-@pytest.mark.parametrize("option", ["--model-dir", "--output-data-dir", "--checkpoint-dir"])
+@pytest.mark.parametrize("option", ["--model-dir", "--output-data-dir", "--checkpoint-dir", "--tensorboard-dir"])
 def test_folders_that_cannot_be(error, data, tmp_path, option):
     assert f"{option} s3://bucket/x is an address in S3" in error(f"{option}=s3://bucket/x")
     assert not (tmp_path / "s3:").exists()
