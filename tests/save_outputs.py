@@ -19,15 +19,17 @@ PAGE = ROOT / "notebooks" / "COST.md"
 PRICES = {"ml.c4.xlarge": 0.279, "ml.m5.xlarge": 0.23}  # USD an hour
 DISK = 0.05  # USD an hour for the 250 GB of a host
 SECONDS_ON_AWS = 180  # of a host: an image of 2 GB is downloaded first
+ENDPOINTS = {"12-deployment": 20}  # notebook: minutes of an ml.m5.xlarge, from InService to its deletion, on AWS
 HEAD = """\
 # What the series costs
 
 For one run of all notebooks as managed jobs on AWS. SageMaker bills each host of a job by the second, from the moment
 it begins to download until the results are uploaded. The jobs, hosts and seconds below are those of the run that made
 the committed outputs, on one machine that has the training image; `make outputs` writes this page. On AWS each host
-first downloads the image, and a job is billed for 1 to 3 minutes, so the last column takes 3 minutes a host. The prices
-are those of `us-east-1` in November 2026 (<https://aws.amazon.com/sagemaker/ai/pricing/>): an `ml.c4.xlarge` is {c4}
-USD an hour, an `ml.m5.xlarge` {m5}, and a host's disk of 250 GB {disk}. No notebook needs a GPU.
+first downloads the image, and a job is billed for 1 to 3 minutes, so the last column takes 3 minutes a host, and for
+notebook 12 also the endpoint's 20 minutes. The prices are those of `us-east-1` in November 2026
+(<https://aws.amazon.com/sagemaker/ai/pricing/>): an `ml.c4.xlarge` is {c4} USD an hour, an `ml.m5.xlarge` {m5}, and a
+host's disk of 250 GB {disk}. No notebook needs a GPU.
 
 | notebook | jobs | hosts | seconds here | USD at 3 minutes a host |
 |---|--:|--:|--:|--:|
@@ -62,12 +64,14 @@ def run(path):
     path.write_text(in_form(text), encoding="utf-8")
 
 
-def costs(found):
-    """The figures of these jobs: how many, their hosts, the billed seconds of all hosts, USD on AWS."""
+def costs(found, minutes):
+    """The figures of these jobs: how many, their hosts, the billed seconds of all hosts, USD on AWS, an endpoint of
+    these minutes included."""
     hosts = [job["ResourceConfig"]["InstanceCount"] for job in found]
     seconds = sum(job.get("BillableTimeInSeconds", 0) * count for job, count in zip(found, hosts, strict=True))
     prices = [PRICES[job["ResourceConfig"]["InstanceType"]] + DISK for job in found]
     cost = sum(price * count for price, count in zip(prices, hosts, strict=True)) * SECONDS_ON_AWS / 3600
+    cost += PRICES["ml.m5.xlarge"] * minutes / 60
     return len(found), sum(hosts), seconds, round(cost, 2)
 
 
@@ -91,7 +95,7 @@ def main(paths):
         run(path)
         found = jobs_but(names, client)
         if path.parent == PAGE.parent:
-            figures[path.stem] = costs(found)
+            figures[path.stem] = costs(found, ENDPOINTS.get(path.stem, 0))
     if figures:
         write_page(figures)
 
