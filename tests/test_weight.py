@@ -38,7 +38,7 @@ def test_at_most_five_outputs_only_say_true_or_false():
 
 
 def test_the_prose_on_training_has_at_most_14000_words():
-    """And 250 on TensorBoard and on SDK 3's words for what comes after fit(), which is what notebooks 11 and 12 are about."""
+    """And 250 on TensorBoard, and on SDK 3's words for what comes after fit(), which notebooks 11 and 12 are about."""
     training = [path for path in NOTEBOOKS if path.name < "11"]
     texts = [re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL) for _, cell in cells("markdown", training)]
     assert sum(len(text.split()) for text in texts) <= 14_000 + 250
