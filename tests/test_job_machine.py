@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from cloud import (
+    BUCKET,
     ROOT,
     algorithm,
     channel,
@@ -219,6 +220,54 @@ def test_hosts_reach_each_other_by_name(cloud):
     assert cloud.archive(name) == {"algo-1": "algo-1", "algo-2": "algo-2", "algo-3": "algo-3", "same": "algo-1"}
 
 
+def test_parameter_servers(cloud):
+    """AWS's container code starts one on each host, tells the scripts of them, and waits for the end of the first."""
+    job = cloud.run(
+        """
+        import json, os, socket, time
+
+        def connect(address):
+            host, port = address.split(":")
+            while True:
+                try:
+                    return socket.create_connection((host, int(port)))
+                except OSError:
+                    time.sleep(0.05)
+
+        config = json.loads(os.environ["TF_CONFIG"])
+        for server in config["cluster"]["ps"]:
+            connect(server).close()
+        print(f"{config['task']['type']} has seen {len(config['cluster']['ps'])}")
+        if config["task"]["type"] == "master":
+            socket.create_server(("0.0.0.0", 2222)).accept()
+        else:
+            connect(config["cluster"]["master"][0])
+        """,
+        ResourceConfig=hosts(2),
+        hyperparameters={"sagemaker_parameter_server_enabled": "true"},
+    )
+    assert job["TrainingJobStatus"] == "Completed", cloud.lines(job["TrainingJobName"])
+    lines = cloud.lines(job["TrainingJobName"])
+    assert {"master has seen 2", "worker has seen 2"} <= set(lines)
+    assert any(line.endswith("master algo-1 is down, stopping parameter server") for line in lines)
+
+
+def test_a_client_of_s3_that_knows_no_proxy(cloud):
+    """As TensorFlow's own, which writes checkpoints to --model_dir."""
+    job = cloud.run(
+        f"""
+        import boto3, os
+        address = ("http://" if os.environ["S3_USE_HTTPS"] == "0" else "https://") + os.environ["S3_ENDPOINT"]
+        s3 = boto3.client("s3", endpoint_url=address)
+        s3.put_object(Bucket="{BUCKET}", Key="no-proxy", Body=b"1")
+        print(s3.head_object(Bucket="{BUCKET}", Key="no-proxy")["ContentLength"])
+        s3.put_object(Bucket="another", Key="no-proxy")
+        """
+    )
+    assert "1" in cloud.lines(job["TrainingJobName"]) and cloud.get("no-proxy") == b"1"
+    assert any("(AccessDenied)" in line for line in cloud.lines(job["TrainingJobName"]))
+
+
 def test_first_failure_ends_the_other_hosts(cloud):
     began = time.time()
     job = cloud.run(
@@ -250,3 +299,9 @@ def test_without_network_namespaces(cloud, monkeypatch):
         with pytest.raises(ClientError, match=rf"ValidationException.*{what}: CAP_NET_ADMIN is missing"):
             cloud.start(**changes)
     assert cloud.run()["TrainingJobStatus"] == "Completed"
+
+
+def test_parameter_servers_without_the_program_that_waits_for_them(cloud, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ClientError, match=r"does not run distribution=parameter_server here: .* curl"):
+        cloud.start(hyperparameters={"sagemaker_parameter_server_enabled": "true"})

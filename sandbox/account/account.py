@@ -48,7 +48,8 @@ class Account:
         if s3_host:
             self.proxies.append(Proxy(s3_host))
             self.s3_url = self.proxies[-1].url
-            os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = self.s3_url  # moto looks there at each request
+        # moto looks there at each request.
+        os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = ",".join(proxy.url for proxy in self.proxies)
         self.ca_bundle = backend.create_certificates(folder / "certificates")
         self.administrator = backend.create_administrator(permissions.EVERYTHING)
         backend.enforce()
@@ -114,6 +115,10 @@ class Account:
             "HTTPS_PROXY": self.proxies[0].url,
             "HTTP_PROXY": self.proxies[0].url,
             "NO_PROXY": "localhost,127.0.0.1",
+            # TensorFlow's own client of S3 knows no proxy:
+            # https://github.com/tensorflow/examples/blob/master/community/en/docs/deploy/s3.md
+            "S3_ENDPOINT": self.proxies[0].url.removeprefix("http://"),
+            "S3_USE_HTTPS": "0",
         }
 
     def environment(self):

@@ -32,6 +32,8 @@ def load_tensorflow(name):
 
 def stand_in_for_tensorflow():
     source = Path(importlib.util.find_spec("tensorflow").origin).parent / "python" / "framework" / "errors_impl.py"
+    if not source.exists():  # before 2.2 its modules lie elsewhere: then TensorFlow itself is imported
+        return
     *modules, errors = [sys.modules.setdefault(name, ModuleType(name)) for name in STUBS]
     for name in re.findall(r"^class (\w+)", source.read_text(), re.MULTILINE):
         setattr(errors, name, type(name, (), {}))

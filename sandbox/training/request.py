@@ -5,6 +5,7 @@ The messages are those that people met on AWS and quoted; what only the sandbox 
 """
 
 import re
+import shutil
 
 from sandbox.account import backend, permissions
 from sandbox.account.backend import ACCOUNT_ID
@@ -47,7 +48,6 @@ WITHOUT_EFFECT = {
 }
 # Hyperparameters with which the SDKs ask AWS's container code for what only machines of AWS's can do.
 DISTRIBUTIONS = {
-    "sagemaker_parameter_server_enabled": "parameter_server",
     "sagemaker_mpi_enabled": "mpi",
     "sagemaker_distributed_dataparallel_enabled": "smdistributed.dataparallel",
 }
@@ -157,9 +157,12 @@ def check_hosts(request, machine):
             "AWS Service Quotas to request an increase for this quota.",
             "ResourceLimitExceeded",
         )
+    asked = [parameter for parameter, value in request.get("HyperParameters", {}).items() if value == "true"]
     for parameter, kind in DISTRIBUTIONS.items():
-        if request.get("HyperParameters", {}).get(parameter) == "true":
+        if parameter in asked:
             refuse(f"The sandbox does not run distribution={kind}: use multi_worker_mirrored_strategy, or AWS.")
+    if "sagemaker_parameter_server_enabled" in asked and not shutil.which("curl"):
+        refuse("The sandbox does not run distribution=parameter_server here: AWS's container code needs curl for it.")
     if machine.no_jobs:
         refuse(f"The sandbox runs no training jobs: {machine.no_jobs}. With Docker, instance_type='local' does.")
     if machine.no_network and (count > 1 or request.get("EnableNetworkIsolation")):
