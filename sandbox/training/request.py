@@ -5,7 +5,6 @@ The messages are those that people met on AWS and quoted; what only the sandbox 
 """
 
 import re
-import shutil
 
 from sandbox.account import backend, permissions
 from sandbox.account.backend import ACCOUNT_ID
@@ -157,12 +156,9 @@ def check_hosts(request, machine):
             "AWS Service Quotas to request an increase for this quota.",
             "ResourceLimitExceeded",
         )
-    asked = [parameter for parameter, value in request.get("HyperParameters", {}).items() if value == "true"]
     for parameter, kind in DISTRIBUTIONS.items():
-        if parameter in asked:
+        if request.get("HyperParameters", {}).get(parameter) == "true":
             refuse(f"The sandbox does not run distribution={kind}: use multi_worker_mirrored_strategy, or AWS.")
-    if "sagemaker_parameter_server_enabled" in asked and not shutil.which("curl"):
-        refuse("The sandbox does not run distribution=parameter_server here: AWS's container code needs curl for it.")
     if machine.no_jobs:
         refuse(f"The sandbox runs no training jobs: {machine.no_jobs}. With Docker, instance_type='local' does.")
     if machine.no_network and (count > 1 or request.get("EnableNetworkIsolation")):
