@@ -219,9 +219,10 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 aws: .venv-v3/installed  ## the notebooks in your AWS account, against the same outputs: says what it costs and asks (YES=1: does not)
 	$(PYTHON) tests/on_aws.py $(filter-out $(TELLS_WHERE),$(NOTEBOOKS))
 
-bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script; how long `make lab` takes
+bench: .venv/installed image-if-docker  ## train.py against a plain recipe; what a job costs beyond its script; an endpoint beside a loop; how long `make lab` takes
 	$(PYTHON) tests/bench_train.py
 	$(PYTHON) tests/bench_managed_jobs.py
+	$(SANDBOX) $(PYTHON) tests/bench_endpoint.py
 	$(PYTHON) tests/bench_lab.py
 
 image: .venv/installed  ## build the training image of local mode

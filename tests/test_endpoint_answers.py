@@ -64,6 +64,19 @@ def served(cloud, models):
     return hosting
 
 
+def test_archives_without_a_model_that_loads(cloud):
+    """Their log says what is wrong with them."""
+    hosting = Hosting(cloud)
+    none, broken = archive({"1/model.h5": b"weights"}), archive({"m/1/saved_model.pb": b"no protocol buffer"})
+    for name, content in {"none": none, "broken": broken}.items():  # side by side
+        hosting.start(name, content)
+    for name, text in {"none": "no SavedModel bundles found!", "broken": "m/1/saved_model.pb"}.items():
+        described = hosting.wait(name)
+        assert described["EndpointStatus"] == "Failed" and "did not pass the ping" in described["FailureReason"]
+        assert any(text in line for line in hosting.lines(name)), hosting.lines(name)
+        hosting.remove(name)
+
+
 def answer(served, body, **more):
     return served.invoke("served", body if isinstance(body, (str, bytes)) else json.dumps(body), **more)
 

@@ -52,6 +52,8 @@ def test_from_creating_to_gone(cloud, hosting):
         more = {"EndpointConfigName": name} if operation == hosting.sagemaker.update_endpoint else {}
         refused = error(operation, EndpointName=name, **more)["Error"]
         assert refused["Message"] == f'Cannot update in-progress endpoint "{first["EndpointArn"]}".'
+    taken = error(hosting.sagemaker.create_endpoint, EndpointName=name, EndpointConfigName=name)["Error"]
+    assert taken["Message"] == f'Cannot create already existing endpoint "{first["EndpointArn"]}".'
     described = hosting.wait(name)
     assert described["EndpointStatus"] == "InService" and "FailureReason" not in described
     assert described["EndpointArn"] == "arn:aws:sagemaker:us-east-1:123456789012:endpoint/plain"

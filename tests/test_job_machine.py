@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from cloud import (
+    BUCKET,
     ROOT,
     algorithm,
     channel,
@@ -217,6 +218,64 @@ def test_hosts_reach_each_other_by_name(cloud):
     ]
     assert all("['algo-1', 'algo-2', 'algo-3']" in lines for lines in streams.values())
     assert cloud.archive(name) == {"algo-1": "algo-1", "algo-2": "algo-2", "algo-3": "algo-3", "same": "algo-1"}
+
+
+def test_parameter_servers(cloud):
+    """AWS's container code starts one on each host and tells scripts of them; they end after the master's script."""
+    job = cloud.run(
+        """
+        import json, os, socket, time
+
+        def connect(address):
+            host, port = address.split(":")
+            while True:
+                try:
+                    return socket.create_connection((host, int(port)))
+                except OSError:
+                    time.sleep(0.05)
+
+        config = json.loads(os.environ["TF_CONFIG"])
+        cluster, task = config["cluster"], config["task"]["type"]
+        for server in cluster["ps"]:
+            connect(server).close()
+        print(f"{task} has seen {len(cluster['ps'])}", flush=True)
+        if task == "worker":
+            connect(cluster["master"][0])
+        else:
+            listening = socket.create_server(("0.0.0.0", 2222))
+            for _ in range(3):  # the worker's script, and twice the worker's container, which waits for this one
+                connection, _ = listening.accept()
+                connection.send(b"no HTTP")
+                connection.close()
+            connect(cluster["ps"][1])
+            print("the worker's server is still there", flush=True)
+        """,
+        ResourceConfig=hosts(2),
+        hyperparameters={"sagemaker_parameter_server_enabled": "true"},
+    )
+    lines = cloud.lines(job["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", lines
+    assert {"master has seen 2", "worker has seen 2", "the worker's server is still there"} <= set(lines)
+    assert any(line.endswith("master algo-1 is down, stopping parameter server") for line in lines)
+
+
+def test_a_client_of_s3_that_knows_no_proxy(cloud):
+    """As TensorFlow's own, which writes checkpoints to --model_dir, encrypted or not: AWS's container code says it."""
+    job = cloud.run(
+        f"""
+        import boto3, os
+        assert (os.environ["S3_USE_HTTPS"], os.environ["S3_VERIFY_SSL"]) == ("1", "0")
+        for scheme in ("http", "https"):
+            s3 = boto3.client("s3", endpoint_url=f"{{scheme}}://{{os.environ['S3_ENDPOINT']}}", verify=False)
+            s3.put_object(Bucket="{BUCKET}", Key=f"direct/{{scheme}}", Body=b"1")
+            print(s3.head_object(Bucket="{BUCKET}", Key=f"direct/{{scheme}}")["ContentLength"])
+        s3.put_object(Bucket="another", Key="direct")
+        """,
+        hyperparameters={"model_dir": f'"s3://{BUCKET}/m"'},
+    )
+    lines = cloud.lines(job["TrainingJobName"])
+    assert lines.count("1") == 2 and cloud.keys("direct/") == ["direct/http", "direct/https"], lines
+    assert any("(AccessDenied)" in line for line in lines)
 
 
 def test_first_failure_ends_the_other_hosts(cloud):

@@ -131,7 +131,6 @@ REFUSED = {
         {"AlgorithmSpecification": algorithm(TrainingImage="123456789012.dkr.ecr.us-east-1.amazonaws.com/none:1")},
         "Cannot find repository: none in registry ID: 123456789012",
     ),
-    "parameter server": ({"hyperparameters": {"sagemaker_parameter_server_enabled": "true"}}, "parameter_server"),
     "MPI": ({"hyperparameters": {"sagemaker_mpi_enabled": "true"}}, "mpi"),
     "checkpoints in the system": ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/etc/x"}}, "/etc/x"),
 }

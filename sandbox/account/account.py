@@ -48,7 +48,8 @@ class Account:
         if s3_host:
             self.proxies.append(Proxy(s3_host))
             self.s3_url = self.proxies[-1].url
-            os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = self.s3_url  # moto looks there at each request
+        direct = [proxy.url for proxy in self.proxies] + [f"https://{self.s3_endpoint()}"]
+        os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = ",".join(direct)  # moto looks there at each request
         self.ca_bundle = backend.create_certificates(folder / "certificates")
         self.administrator = backend.create_administrator(permissions.EVERYTHING)
         backend.enforce()
@@ -114,7 +115,15 @@ class Account:
             "HTTPS_PROXY": self.proxies[0].url,
             "HTTP_PROXY": self.proxies[0].url,
             "NO_PROXY": "localhost,127.0.0.1",
+            # TensorFlow's own client of S3 knows no proxy:
+            # https://github.com/tensorflow/examples/blob/master/community/en/docs/deploy/s3.md
+            "S3_ENDPOINT": self.s3_endpoint(),
+            "S3_VERIFY_SSL": "0",
         }
+
+    def s3_endpoint(self):
+        """Where S3 answers a client that knows no proxy, encrypted or not."""
+        return f"127.0.0.1:{self.proxies[0].port}"
 
     def environment(self):
         """The environment of a command inside the account."""

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import traceback
 import warnings
 from typing import ClassVar
@@ -438,3 +439,10 @@ def create_certificates(folder):
     CertificateCreator.certdir = f"{folder}/"
     CertificateCreator().validate()
     return CertificateCreator.cacert
+
+
+def encrypted(connection, host):
+    """The server's end of a TLS connection, with a certificate for a host."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CertificateCreator().create(host), CertificateCreator.certkey)
+    return context.wrap_socket(connection, server_side=True)

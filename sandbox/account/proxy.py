@@ -7,6 +7,7 @@ caught on their way out: clients run with HTTPS_PROXY set to this proxy and AWS_
 
 import contextlib
 import socket
+import ssl
 import threading
 from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +19,8 @@ AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws", "awsapp
 # Where an instance or a container of AWS's finds its own credentials.
 METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
 
+TLS = b"\x16"  # the first byte of an encrypted connection
+
 
 def is_aws(host):
     """Whether a host name, or an address, belongs to AWS."""
@@ -27,6 +30,13 @@ def is_aws(host):
 
 class Handler(backend.ProxyRequestHandler):
     disable_nagle_algorithm = True  # an answer is written in parts
+
+    def handle(self):
+        with contextlib.suppress(OSError):
+            if self.connection.recv(1, socket.MSG_PEEK) == TLS:  # a client that knows no proxy, see Account
+                self.connection = backend.encrypted(self.connection, "127.0.0.1")
+                self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+            super().handle()
 
     def do_CONNECT(self):
         host, _, port = self.path.rpartition(":")
@@ -65,6 +75,10 @@ class Handler(backend.ProxyRequestHandler):
 
     def finish(self):
         super().finish()
+        if isinstance(self.connection, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                self.connection.settimeout(0)
+                self.connection.unwrap()  # Python 3.7 takes an end without this for a broken connection
         self.connection.close()  # else an encrypted one stays open until Python collects garbage, and its client waits
 
     def log_message(self, *args):

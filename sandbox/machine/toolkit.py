@@ -7,12 +7,16 @@ TensorFlow into their own process for the names of its errors alone, unless ther
 The script is untouched, for it runs in a process of its own.
 
 The container code sets some variables for TensorFlow (s3_utils.py): those that the request has set stay as they are.
+And it asks curl whether the host of the master, which uses the others' parameter servers, is still there; curl 7.66 and
+later do not take what TensorFlow's server answers for an answer (https://curl.se/docs/http09.html).
 """
 
 import importlib.util
 import os
 import re
+import socket
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -32,6 +36,8 @@ def load_tensorflow(name):
 
 def stand_in_for_tensorflow():
     source = Path(importlib.util.find_spec("tensorflow").origin).parent / "python" / "framework" / "errors_impl.py"
+    if not source.exists():  # before 2.2 its modules lie elsewhere: then TensorFlow itself is imported
+        return
     *modules, errors = [sys.modules.setdefault(name, ModuleType(name)) for name in STUBS]
     for name in re.findall(r"^class (\w+)", source.read_text(), re.MULTILINE):
         setattr(errors, name, type(name, (), {}))
@@ -56,10 +62,25 @@ def keep_the_requests_variables():
     s3_utils.configure = configure_and_restore
 
 
+def wait_without_curl():
+    from sagemaker_tensorflow_container import training
+
+    def wait(master):
+        try:
+            while True:
+                socket.create_connection((master, 2222)).close()
+                time.sleep(1)
+        except OSError:
+            training.logger.info(f"master {master} is down, stopping parameter server")
+
+    training._wait_until_master_is_down = wait
+
+
 if __name__ == "__main__":
     stand_in_for_tensorflow()
     stand_in_for_gethostname()
     from sagemaker_training.cli.train import main
 
     keep_the_requests_variables()
+    wait_without_curl()
     main()

@@ -47,7 +47,6 @@ WITHOUT_EFFECT = {
 }
 # Hyperparameters with which the SDKs ask AWS's container code for what only machines of AWS's can do.
 DISTRIBUTIONS = {
-    "sagemaker_parameter_server_enabled": "parameter_server",
     "sagemaker_mpi_enabled": "mpi",
     "sagemaker_distributed_dataparallel_enabled": "smdistributed.dataparallel",
 }
