@@ -220,8 +220,8 @@ def needs(path):
     }
 
 
-def choice(need, kernel):
-    if fits(need["kernel"], need["sdk"]):
+def choice(need, kernel, right):
+    if right[need["kernel"], need["sdk"]]:
         return "opens with the right one"
     return f"choose {KernelSpecManager().get_kernel_spec(kernel).display_name}" if kernel else "missing"
 
@@ -253,13 +253,14 @@ def runs():
     compose = "v2" in printed("docker", "compose", "version") or shutil.which("docker-compose")
     serves = {sdk: serving(sdk) for sdk in PACKAGES}
     managed = {sdk: managed_jobs(kernel) for sdk, kernel in serves.items()}
+    paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+    needed = {path.stem: needs(path) for path in paths if not path.name.startswith("00-")}
+    right = {pair: fits(*pair) for pair in {(need["kernel"], need["sdk"]) for need in needed.values()}}
     rows = [("notebook", "kernel", "managed jobs", "local mode")]
-    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb")):
-        if not path.name.startswith("00-"):
-            need = needs(path)
-            sdk, kernel = need["sdk"], serves[need["sdk"]]
-            local = local_mode(need, kernel, engine, compose)
-            rows.append((path.stem, choice(need, kernel), managed[sdk], local))
+    for name, need in needed.items():
+        sdk, kernel = need["sdk"], serves[need["sdk"]]
+        local = local_mode(need, kernel, engine, compose)
+        rows.append((name, choice(need, kernel, right), managed[sdk], local))
     show(rows)
 
 

@@ -11,10 +11,11 @@ import on_aws
 from cloud import BUCKET, ROLE
 
 ROOT = Path(__file__).parents[1]
-BEFORE = """
-import boto3, sagemaker, time
-bucket = sagemaker.Session().default_bucket()
-boto3.client("s3").put_object(Bucket=bucket, Key="older/object", Body=b"by another person")
+BEFORE = f"""
+import boto3, time
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="{BUCKET}")
+s3.put_object(Bucket="{BUCKET}", Key="older/object", Body=b"by another person")
 time.sleep(1.1)
 """
 CELLS = [

@@ -6,27 +6,35 @@ import sys
 
 import psutil
 import pytest
-from cloud import wait_for
+from cloud import ROOT, wait_for
 
 from sandbox.account.proxy import is_aws
 from sandbox.local_mode import docker as local_mode
 
-
-def test_a_role_and_a_bucket(run):
-    script = """
-import logging
+WITH_THE_SDK = """
+import json, logging
+from unittest import mock
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 import sagemaker
-session = sagemaker.Session()
-print(sagemaker.get_execution_role())
-print(session.upload_data("data/SHA256SUMS", key_prefix="x"))
-print(session.read_s3_file(session.default_bucket(), "x/SHA256SUMS") == open("data/SHA256SUMS").read())
+import sagemaker.telemetry.telemetry_logging as telemetry
+from sagemaker.local import LocalSession
+session, seen = sagemaker.Session(), {}
+seen["role"] = sagemaker.get_execution_role()
+seen["uri"] = session.upload_data("data/SHA256SUMS", key_prefix="x")
+seen["content"] = session.read_s3_file(session.default_bucket(), "x/SHA256SUMS")
+with mock.patch.object(telemetry, "_send_telemetry_request") as request:
+    LocalSession().sagemaker_client.create_endpoint_config("x", [])  # one of the calls that are reported
+seen["reports"] = request.call_count
+print(json.dumps(seen))
 """
-    assert run(script).splitlines() == [
-        "arn:aws:iam::123456789012:role/SageMakerExecutionRole",
-        "s3://sagemaker-us-east-1-123456789012/x/SHA256SUMS",
-        "True",
-    ]
+
+
+def test_a_role_a_bucket_and_no_telemetry(run):
+    seen = json.loads(run(WITH_THE_SDK).splitlines()[-1])
+    assert seen["role"] == "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
+    assert seen["uri"] == "s3://sagemaker-us-east-1-123456789012/x/SHA256SUMS"
+    assert seen["content"] == (ROOT / "data" / "SHA256SUMS").read_text()
+    assert seen["reports"] == 0
 
 
 def test_nothing_of_the_users_account_gets_in(run, tmp_path_factory):
@@ -56,18 +64,6 @@ print(json.dumps([session.region_name, session.get_credentials().access_key, ses
     assert arn == "arn:aws:sts::123456789012:assumed-role/SageMakerExecutionRole/sandbox"
     for name, value in foreign.items():
         assert environment.get(name) != value, name
-
-
-def test_the_sdks_telemetry_is_off(run):
-    script = """
-from unittest import mock
-import sagemaker.telemetry.telemetry_logging as telemetry
-from sagemaker.local import LocalSession
-with mock.patch.object(telemetry, "_send_telemetry_request") as request:
-    LocalSession().sagemaker_client.create_endpoint_config("x", [])  # one of the calls that are reported
-print(request.call_count)
-"""
-    assert run(script).splitlines()[-1] == "0"
 
 
 @pytest.mark.parametrize(

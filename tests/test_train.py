@@ -1,7 +1,9 @@
 """code/train.py: what it reads, what it leaves behind, and the one line it prints where the input is wrong."""
 
+import contextlib
 import gzip
 import importlib
+import io
 import json
 import os
 import re
@@ -47,9 +49,7 @@ def write_pair(folder, prefix, count, suffix="", seed=0):
     (folder / f"{prefix}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
 
 
-@pytest.fixture
-def data(tmp_path):
-    folder = tmp_path / "data"
+def write_data(folder):
     folder.mkdir()
     write_pair(folder, "train", 300, ".gz")
     write_pair(folder, "t10k", 50, seed=1)
@@ -57,19 +57,27 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def run(module, monkeypatch, tmp_path, data, capsys):
+def data(tmp_path):
+    return write_data(tmp_path / "data")
+
+
+def train(module, folder, training, testing, *options):
+    """Run train.py in this process, in this folder -> what it printed."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["train.py", f"--training={training}", f"--testing={testing}", *options])
+        try:
+            module.main()
+        finally:
+            policies = module.tf.keras.mixed_precision  # of this process, and so of the next run
+            (getattr(policies, "set_global_policy", None) or policies.experimental.set_policy)("float32")
+    return out.getvalue()
+
+
+@pytest.fixture
+def run(module, tmp_path, data):
     """Run train.py in this process -> what it printed."""
-
-    def run(*options, training=data, testing=data):
-        monkeypatch.chdir(tmp_path)
-        channels = [f"--training={training}", f"--testing={testing}"]
-        monkeypatch.setattr(sys, "argv", ["train.py", *channels, *options])
-        module.main()
-        return capsys.readouterr().out
-
-    yield run
-    policies = module.tf.keras.mixed_precision  # of this process, and so of the next test
-    (getattr(policies, "set_global_policy", None) or policies.experimental.set_policy)("float32")
+    return lambda *options, training=data, testing=data: train(module, tmp_path, training, testing, *options)
 
 
 @pytest.fixture
@@ -89,17 +97,25 @@ def error(run, capsys, tmp_path, monkeypatch):
     return error
 
 
-def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
-    out = run("--epochs=8", "--batch-size=32", "--learning-rate=3e-3")
+@pytest.fixture(scope="module")
+def trained(module, tmp_path_factory):
+    """A training of eight epochs: its folder, and what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = write_data(folder / "data")
+    return folder, train(module, folder, data, data, "--epochs=8", "--batch-size=32", "--learning-rate=3e-3")
+
+
+def test_learns_and_saves_a_model_that_predicts(trained, module):
+    folder, out = trained
     assert "300 images to train on, 50 to test with" in out
-    metrics = json.loads((tmp_path / "output" / "metrics.json").read_text())
+    metrics = json.loads((folder / "output" / "metrics.json").read_text())
     assert [entry["epoch"] for entry in metrics] == list(range(1, 9))
     assert metrics[-1]["test_accuracy"] > 0.9
     assert metrics[-1]["loss"] < metrics[0]["loss"] / 4
     assert f"test_accuracy={metrics[-1]['test_accuracy']:.4f}" in out.splitlines()[-1]
 
-    model = module.tf.saved_model.load(str(tmp_path / "model" / "1"))  # early versions need it as long as its signature
-    files = module.find_files("testing", str(tmp_path / "data"), "t10k")
+    model = module.tf.saved_model.load(str(folder / "model" / "1"))  # early versions need it as long as its signature
+    files = module.find_files("testing", str(folder / "data"), "t10k")
     images, labels = (array.numpy() for array in next(iter(module.stream(files, 50))))
     pixels = module.tf.constant((images[..., 0] * 255).round().astype(np.uint8))
     probabilities = model.signatures["serving_default"](images=pixels)["probabilities"].numpy()
@@ -108,14 +124,14 @@ def test_learns_and_saves_a_model_that_predicts(run, tmp_path, module):
     assert np.mean(probabilities.argmax(1) == labels) == pytest.approx(metrics[-1]["test_accuracy"])
 
 
-def test_tensorflow_serving_can_load_the_model(run, tmp_path, module):
+def test_tensorflow_serving_can_load_the_model(trained, module):
     """It runs the graph in a session, with the variables that it finds by name."""
-    run()
+    folder, _ = trained
     tf, pixels = module.tf, np.zeros((2, 28, 28), np.uint8)
-    model = tf.saved_model.load(str(tmp_path / "model" / "1"))
+    model = tf.saved_model.load(str(folder / "model" / "1"))
     expected = model.signatures["serving_default"](images=tf.constant(pixels))["probabilities"].numpy()
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "model" / "1"))
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder / "model" / "1"))
         signature = loaded.signature_def["serving_default"]
         answer = session.run(signature.outputs["probabilities"].name, {signature.inputs["images"].name: pixels})
     np.testing.assert_allclose(answer, expected, rtol=1e-5)
@@ -131,11 +147,11 @@ def test_the_seed_decides_the_metrics(run, tmp_path):
 
 def test_every_hyperparameter_matters(run, tmp_path):
     def loss(*options):
-        run("--epochs=2", "--batch-size=64", *options)
+        run("--batch-size=64", *options)
         return json.loads((tmp_path / "output" / "metrics.json").read_text())[-1]["loss"]
 
     base = loss()
-    for option in ("--batch-size=50", "--epochs=3", "--learning-rate=1e-2", "--beta_1=0.5", "--beta_2=0.9"):
+    for option in ("--batch-size=50", "--epochs=2", "--learning-rate=1e-2", "--beta_1=0.5", "--beta_2=0.9"):
         assert loss(option) != base, option
 
 
@@ -295,11 +311,19 @@ def metrics(folder):
     return [{name: value for name, value in entry.items() if name != "seconds"} for entry in entries]
 
 
-def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(run, tmp_path, data):
+@pytest.fixture(scope="module")
+def whole(module, tmp_path_factory):
+    """The metrics of four uninterrupted epochs with batches of 10, on `data` and 1700 more images."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = write_data(folder / "data")
+    write_pair(data, "train", 1700, "-more")
+    train(module, folder, data, data, "--epochs=4", "--batch-size=10")
+    return metrics(folder)
+
+
+def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(run, whole, tmp_path, data):
     write_pair(data, "train", 1700, "-more")
     options = ["--epochs=4", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
-    run(*options[:2])
-    whole = metrics(tmp_path)
     first = start(tmp_path / "parts", data, data, *options)
     read_until(first, "epoch=1")
     first.terminate()
@@ -333,9 +357,17 @@ def test_a_stop_where_an_epoch_is_one_batch(tmp_path, data):
     assert job.returncode == 143
 
 
-def test_checkpoint_beyond_the_epochs(run, error, tmp_path):
-    run("--epochs=2", f"--checkpoint-dir={tmp_path}/checkpoints")
-    assert "is in epoch 3, and --epochs is 1" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
+@pytest.fixture(scope="module")
+def checkpoints(module, tmp_path_factory):
+    """The option that names a checkpoint of a training of two epochs on `data`, which is never written again."""
+    folder = tmp_path_factory.mktemp("stopped")
+    data = write_data(folder / "data")
+    train(module, folder, data, data, "--epochs=2", f"--checkpoint-dir={folder}/checkpoints")
+    return f"--checkpoint-dir={folder}/checkpoints"
+
+
+def test_checkpoint_beyond_the_epochs(error, checkpoints):
+    assert "is in epoch 3, and --epochs is 1" in error(checkpoints)
 
 
 @pytest.mark.parametrize(
@@ -348,20 +380,17 @@ def test_checkpoint_beyond_the_epochs(run, error, tmp_path):
         (None, "training on 300 images"),
     ],
 )
-def test_checkpoint_of_another_training(run, error, data, tmp_path, option, message):
-    folder = f"--checkpoint-dir={tmp_path}/checkpoints"
-    run(folder)
+def test_checkpoint_of_another_training(error, checkpoints, data, option, message):
     if option is None:
         write_pair(data, "train", 50, "-more")
-    line = error(folder, "--epochs=2", *[option] * bool(option))
+    line = error(checkpoints, "--epochs=3", *[option] * bool(option))
     assert "is of another training" in line and message in line
 
 
 @pytest.mark.parametrize(("name", "prefix", "count"), [("training", "train", 300), ("testing", "t10k", 50)])
-def test_checkpoint_of_other_data_of_the_same_size(run, error, data, tmp_path, name, prefix, count):
-    run(f"--checkpoint-dir={tmp_path}/checkpoints")
+def test_checkpoint_of_other_data_of_the_same_size(error, checkpoints, data, name, prefix, count):
     write_pair(data, prefix, count, ".gz" if prefix == "train" else "", seed=5)
-    assert f"is of another training: {name} on {count} images" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
+    assert f"is of another training: {name} on {count} images" in error(checkpoints, "--epochs=2")
 
 
 def test_checkpoint_that_is_none(error, tmp_path):
@@ -370,18 +399,16 @@ def test_checkpoint_that_is_none(error, tmp_path):
     assert "checkpoint.npz is no checkpoint of train.py" in error(f"--checkpoint-dir={tmp_path}/checkpoints")
 
 
-def test_checkpoints_by_the_clock(run, tmp_path, data):
+def test_checkpoints_by_the_clock(run, whole, tmp_path, data):
     """A job that is killed goes on from within the epoch, and ends where an uninterrupted one ends."""
     write_pair(data, "train", 1700, "-more")
     options = ["--epochs=2", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
-    run(*options[:2])
-    whole = metrics(tmp_path)
     first = start(tmp_path / "parts", data, data, *options, "--checkpoint-seconds=0.01")
     file = tmp_path / "checkpoints" / "checkpoint.npz"
     wait_for(file.exists)
     first.kill()
     assert re.search(r"resumes in epoch 1 after [1-9]\d* steps", run(*options))
-    assert metrics(tmp_path) == whole
+    assert metrics(tmp_path) == whole[:2]
 
 
 HOSTS = ["localhost", "127.0.0.1"]
@@ -452,31 +479,25 @@ def test_an_error_of_tensorflow_on_one_host_is_no_host_s_silence(module):
         raise module.tf.errors.InternalError(None, None, "its own")
 
 
-IMPATIENT = """
-import sys
-sys.path[0] = FOLDER
-import hosts, train
-hosts.PATIENCE = 3
-train.main()
-"""
+@pytest.fixture
+def first_of_two(module, monkeypatch):
+    """train.py is the first of two hosts, and waits a second for the other one. Its port is not free afterwards."""
+    for name, value in dict(HOSTS=HOSTS, HOST=0, PATIENCE=1, PORT=PORT + 200).items():
+        monkeypatch.setattr(f"hosts.{name}", value)
 
 
-def test_a_host_that_never_comes_ends_the_job_and_is_named(tmp_path, data):
-    script = tmp_path / "impatient.py"
-    script.write_text(IMPATIENT.replace("FOLDER", repr(str(SCRIPT.parent))))
-    hosts = {"SM_HOSTS": json.dumps(HOSTS), "SM_CURRENT_HOST": HOSTS[0]}
-    _, err = start(tmp_path / "first", data, data, script=script, **hosts).communicate(timeout=60)
-    assert "train.py: error: host 127.0.0.1 does not answer" in err
-    assert "host 127.0.0.1 does not answer" in (tmp_path / "first" / "failure").read_text()
+@pytest.mark.usefixtures("first_of_two")
+def test_a_host_that_never_comes_ends_the_job_and_is_named(error):
+    assert "host 127.0.0.1 does not answer" in error()
 
 
-def test_a_port_that_another_job_has(tmp_path, data):
+@pytest.mark.usefixtures("first_of_two")
+def test_a_port_that_another_job_has(error, monkeypatch):
+    monkeypatch.setattr("hosts.PORT", PORT + 300)
     with socket.socket() as other:
-        other.bind(("", PORT - 100))
+        other.bind(("", PORT + 200))
         other.listen()
-        hosts = {"SM_HOSTS": json.dumps(HOSTS), "SM_CURRENT_HOST": HOSTS[0]}
-        _, err = start(tmp_path / "first", data, data, **hosts).communicate(timeout=60)
-    assert f"train.py: error: port {PORT - 100} is not free" in err
+        assert f"port {PORT + 200} is not free" in error()
 
 
 # TensorFlow can treat one CPU as two, and train on both as on two GPUs.
@@ -511,10 +532,11 @@ def test_two_processors_of_a_host_share_the_batch_and_learn_what_one_learns(run,
     assert (tmp_path / "two" / "model" / "1").exists()
 
 
-def test_mixed_precision(run, tmp_path, data):
-    finish(start(tmp_path / "half", data, data, "--precision=mixed_bfloat16", "--batch-size=32"))
+def test_mixed_precision(run, tmp_path):
+    run("--precision=mixed_bfloat16", "--batch-size=32")
+    [half] = metrics(tmp_path)
     run("--batch-size=32")
-    half, single = metrics(tmp_path / "half")[0], metrics(tmp_path)[0]
+    [single] = metrics(tmp_path)
     assert half["loss"] == pytest.approx(single["loss"], rel=0.1) and half["loss"] != single["loss"]
 
 

@@ -46,6 +46,7 @@ POLICY_PREFIXES = {"monitoring": "cloudwatch"}
 CERTIFICATE_TEMPLATE = os.path.join(CertificateCreator.certdir, "req.conf.tmpl")
 INTERNAL = "The request processing has failed because of an internal error."
 FakeKey.dispose = lambda key, garbage=False: None  # who is reading an object while it is replaced gets the old one
+os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID  # else moto makes the IAM of five partitions to look for a key in each
 logger.setLevel("CRITICAL")  # moto would log every request to stdout
 warnings.filterwarnings("ignore", "Exception.* does not match an error shape")  # denials are in no service's model
 

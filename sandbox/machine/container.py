@@ -23,7 +23,7 @@ from sandbox.machine import filesystem, images, network
 
 PROGRAM = Path(__file__).with_name("host.py")
 FOLDERS = ("input/config", "input/data", "model", "output/data")
-# Where host.py and network.py, which start without it, find pyroute2.
+# Where host.py, which starts without it, finds pyroute2.
 SITE_PACKAGES = str(Path(importlib.util.find_spec("pyroute2").origin).parents[1])
 START = 60  # seconds that a host has to start its command
 # As AWS's images set it (https://github.com/aws/deep-learning-containers, tensorflow/training/docker).
@@ -48,7 +48,7 @@ class Machine:
         self.proxy, self.ca_bundle = proxy, ca_bundle
 
     def switch(self):
-        return network.Switch(sys.executable, SITE_PACKAGES)
+        return network.Switch(sys.executable)
 
     @functools.cached_property
     def no_network(self):

@@ -4,16 +4,20 @@ On AWS the containers of a job reach each other by their names, over eth0 (netwo
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html). Here every host
 is in a network namespace (network_namespaces(7)), and a veth(4) pair joins it to the bridge in that of a switch.
 
-Run as `python -I -S network.py PACKAGES`, this file makes a switch, says so, and ends when its standard input does:
+Run as `python -I -S network.py`, this file makes a switch, says so, and ends when its standard input does:
 whoever holds the namespace open keeps it.
 """
 
+import fcntl
 import os
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 BRIDGE = "br0"
+SIOCSIFFLAGS, SIOCBRADDBR, IFF_UP, IFF_MULTICAST = 0x8914, 0x89A0, 0x1, 0x1000  # netdevice(7), linux/sockios.h
 
 
 def address(number):
@@ -24,8 +28,8 @@ def address(number):
 class Switch:
     """The network of a job; `descriptors` are its namespaces, for a host's program to enter."""
 
-    def __init__(self, python, packages):
-        command = [python, "-I", "-S", str(Path(__file__)), packages]
+    def __init__(self, python):
+        command = [python, "-I", "-S", str(Path(__file__))]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:
             if process.stdout.readline() != "ready\n":
@@ -41,15 +45,13 @@ class Switch:
 
 
 def make_switch():
-    """Enter a network namespace with a bridge in it."""
-    from pyroute2 import IPRoute
-
+    """Enter a network namespace with a bridge in it; pyroute2's import would take five times as long as all this."""
     from sandbox.machine import kernel
 
     kernel.unshare(kernel.CLONE_NEWNET)
-    with IPRoute() as network:
-        network.link("add", ifname=BRIDGE, kind="bridge")
-        network.link("set", index=network.link_lookup(ifname=BRIDGE)[0], state="up")
+    with socket.socket() as network:
+        fcntl.ioctl(network, SIOCBRADDBR, BRIDGE.encode() + b"\0")
+        fcntl.ioctl(network, SIOCSIFFLAGS, struct.pack("16sH14x", BRIDGE.encode(), IFF_UP | IFF_MULTICAST))
 
 
 def join(descriptors, number, flags):
@@ -75,10 +77,10 @@ def join(descriptors, number, flags):
 
 
 if __name__ == "__main__":
-    sys.path += [str(Path(__file__).parents[2]), sys.argv[1]]
+    sys.path.append(str(Path(__file__).parents[2]))
     try:
         make_switch()
-    except Exception as error:  # an OSError of the kernel's, or one of pyroute2's own
-        sys.exit(str(error.args[-1] if error.args else error))
+    except OSError as error:
+        sys.exit(str(error.args[-1]))
     print("ready", flush=True)
     sys.stdin.read()
