@@ -249,7 +249,8 @@ outputs: .venv-v3/installed  ## run every notebook as managed jobs, save its out
 	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(SOLUTIONS)
 	$(MAKE) editions
 
-editions:  ## exercises from their solutions, and the other languages from the English text (LANGUAGES=de begins a new one)
+editions:  ## the guide's tables, exercises from their solutions, and the other languages from the English text (LANGUAGES=de begins a new one)
+	$(PYTHON) tests/minutes.py
 	$(PYTHON) tests/exercises.py
 	$(PYTHON) tests/editions.py update $(LANGUAGES)
 	$(PYTHON) tests/editions.py build $(LANGUAGES)
