@@ -28,7 +28,7 @@ from notebook_form import in_form
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("notebooks", "exercises", "studio")  # of notebooks
-DOCUMENTS = ("README.md", "studio/guide.md")
+DOCUMENTS = ("README.md", "studio/guide.md", "studio/sheet.md")
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 WORDS = "words"  # the catalogue of sentences and pictures

@@ -100,7 +100,9 @@ def test_a_job_of_one_seat_has_no_way_to_the_other(seats):
     assert refused(one.start, RoleArn=other.role)
     with pytest.raises(ClientError, match=f'"s3:ListBucket" permissions on bucket "{other.bucket}"'):
         one.start(InputDataConfig=[channel(f"s3://{other.bucket}/own/image")])
-    job = one.run("open('/opt/ml/model/x', 'w').write('x')", OutputDataConfig={"S3OutputPath": f"s3://{other.bucket}/out"})
+    job = one.run(
+        "open('/opt/ml/model/x', 'w').write('x')", OutputDataConfig={"S3OutputPath": f"s3://{other.bucket}/out"}
+    )
     assert job["TrainingJobStatus"] == "Failed" and "AccessDenied" in job["FailureReason"]
     assert other.keys("out", other.bucket) == []
 
