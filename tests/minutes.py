@@ -1,8 +1,8 @@
 """python tests/minutes.py: write the tables of studio/guide.md, computed from the committed notebooks.
 
-Minutes: 150 words of prose a minute, 10 seconds a code cell, and the waiting on AWS that a notebook's line "Time" names,
-shared out equally among its cells that start a job or an endpoint. An exercise takes what its own line says. Seconds in
-the sandbox and costs are those of notebooks/COST.md.
+Minutes: 150 words of prose a minute, 10 seconds a code cell, and the waiting on AWS that a notebook's line "Time"
+names, shared out equally among its cells that start a job or an endpoint. An exercise takes what its own line says.
+Seconds in the sandbox and costs are those of notebooks/COST.md.
 """
 
 import ast
@@ -257,7 +257,7 @@ def written(text):
     for name, content in tables.items():
         mark, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, after = text.split(mark)[0], text.split(end)[1]
-        text = f"{before}{mark}\n\n{content}\n\n{end}{after}"
+        text = f"{before}{mark}\n{content}\n{end}{after}"
     return text
 
 

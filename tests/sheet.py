@@ -73,15 +73,20 @@ def filled(text):
     return text
 
 
-def sheet(path, language):
-    """The sheet as HTML, with its picture in it."""
-    text = filled(path.read_text(encoding="utf-8"))
+def with_pictures(page, folder):
+    """A page with its SVG pictures in it, whose addresses count from this folder."""
 
     def picture(match):
-        svg = (path.parent / match[1]).resolve().read_bytes()
-        return f'src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"'
+        content = base64.b64encode((folder / match[1]).resolve().read_bytes()).decode()
+        return f'src="data:image/svg+xml;base64,{content}"'
 
-    body = re.sub(r'src="([^"]*\.svg)"', picture, MarkdownIt("commonmark").enable("table").render(text))
+    return re.sub(r'src="([^":]*\.svg)"', picture, page)
+
+
+def sheet(path, language):
+    """The sheet as HTML."""
+    text = filled(path.read_text(encoding="utf-8"))
+    body = with_pictures(MarkdownIt("commonmark").enable("table").render(text), path.parent)
     return PAGE.format(language=language, title=text.splitlines()[0].strip("# "), body=body)
 
 

@@ -1,7 +1,7 @@
 """python tests/slides.py REVEAL NOTEBOOK FILE LANGUAGE: a notebook as slides, a cell each, in one HTML file.
 
-nbconvert makes the slides (https://nbconvert.readthedocs.io/en/latest/usage.html#html); its page loads reveal.js, require.js
-and more from the network. Here pictures, styles and reveal.js, from the folder REVEAL, are in the file itself.
+nbconvert makes the slides (https://nbconvert.readthedocs.io/en/latest/usage.html#html); its page loads reveal.js,
+require.js and more from the network. Here pictures, styles and reveal.js, from the folder REVEAL, are in the file.
 """
 
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
+from sheet import with_pictures
 from traitlets.config import Config
 
 WIDTH, HEIGHT = 1280, 720
@@ -27,9 +28,10 @@ STYLE = """\
 .reveal { font-family: var(--r-main-font); word-break: keep-all; }
 .reveal h1, .reveal h2 { font-family: var(--r-main-font); text-transform: none; text-align: left; letter-spacing: 0; }
 .reveal h1 { font-size: 72px !important; } .reveal h2 { font-size: 44px !important; margin: 0 0 24px !important; }
-.reveal p, .reveal li, .reveal td, .reveal th { font-size: 30px !important; line-height: 1.4 !important; text-align: left; }
+.reveal p, .reveal li { font-size: 30px !important; line-height: 1.4 !important; text-align: left; }
 .reveal td, .reveal th { font-size: 23px !important; line-height: 1.15 !important; padding: 4px 18px !important; }
-.reveal pre { font-size: 26px !important; line-height: 1.35 !important; background: #f6f8fa; padding: 16px !important; box-shadow: none; }
+.reveal pre { font-size: 26px !important; line-height: 1.35 !important; padding: 16px !important; box-shadow: none; }
+.reveal pre { background: #f6f8fa; }
 .reveal code { font-size: 0.9em !important; } .reveal pre code { font-size: 1em !important; max-height: none; }
 .reveal section img { display: block; width: auto; height: 560px; max-width: 100%; margin: 0 auto !important; }
 .reveal .jp-Cell, .reveal .jp-InputArea, .reveal .jp-Cell-inputWrapper { display: block; padding: 0; }
@@ -54,12 +56,12 @@ def slides(reveal, path, language):
     for cell in notebook.cells:
         cell.metadata.slideshow = {"slide_type": "slide"}
     notebook.metadata.title = notebook.cells[0].source.splitlines()[0].strip("# ")
-    settings = {"SlidesExporter": {"reveal_url_prefix": "REVEAL", "embed_images": True, "language_code": language}}
+    settings = {"SlidesExporter": {"reveal_url_prefix": "REVEAL", "language_code": language}}
     program = (reveal / "dist" / "reveal.js").read_text(encoding="utf-8")
     page = PAGE % {"reveal": "{% raw %}" + program + "{% endraw %}", "width": WIDTH, "height": HEIGHT}
     exporter = SlidesExporter(config=Config(settings), raw_template=page)
-    resources = {"metadata": {"path": str(Path(path).parent), "name": Path(path).stem}}
-    return inlined(exporter.from_notebook_node(notebook, resources)[0], reveal)
+    text, _ = exporter.from_notebook_node(notebook)
+    return with_pictures(inlined(text, reveal), Path(path).parent)
 
 
 if __name__ == "__main__":
