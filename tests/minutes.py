@@ -20,7 +20,8 @@ WORDS_A_MINUTE = 150
 MINUTES_A_CELL = 10 / 60
 QUESTIONS = 0.1  # of all that is taught
 SPACE = 0.05  # USD an hour, ml.t3.medium: notebooks/COST.md
-STARTS = re.compile(r"\.(fit|train|deploy)\(")
+STARTING = ("fit", "train", "deploy")
+STARTS = re.compile(rf"\.({'|'.join(STARTING)})\(")
 NOT_READ = re.compile(r"<details>.*?</details>|\]\([^)]*\)|<[^>]*>|^\|[-:| ]+\|$", re.DOTALL | re.MULTILINE)
 FRAME = ("What you will be able to do", "Before you start", "Clean up", "Check yourself", "Summary", "Next")
 
@@ -124,13 +125,17 @@ def sections(path):
 
 
 def names(code):
-    """The names that code sets, and those that it takes from before."""
+    """The names that code sets, and those that it takes from before. An estimator that has started a job is more than
+    one that has not: `est.fit()` sets a name of its own, which every use of `est` takes."""
     set_here, taken = set(), set()
     for cell in ast.parse(code).body:
         loaded, stored = set(), set()
         for node in ast.walk(cell):
             if isinstance(node, ast.Name):
                 (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
+                loaded.add(f"{node.id}, started")
+            elif isinstance(node, ast.Attribute) and node.attr in STARTING and isinstance(node.value, ast.Name):
+                stored.add(f"{node.value.id}, started")
             elif isinstance(node, ast.alias):
                 stored.add((node.asname or node.name).partition(".")[0])
             elif isinstance(node, ast.FunctionDef):

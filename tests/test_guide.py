@@ -43,6 +43,18 @@ def test_what_can_be_left_out(notebook):
     assert list(minutes.left_out(notebook)) == ["First"]
 
 
+def test_a_section_that_starts_a_job_is_needed_where_its_estimator_is_used(notebook):
+    whole = nbformat.read(notebook, as_version=4)
+    whole.cells[-1].source = "print(name, est)"
+    whole.cells[6].source = "name = 'n'"
+    whole.cells[2].source = "bucket = est = 'b'"
+    nbformat.write(whole, notebook)
+    assert list(minutes.left_out(notebook)) == []
+    whole.cells[4].source = "print(est)"
+    nbformat.write(whole, notebook)
+    assert list(minutes.left_out(notebook)) == ["First"]
+
+
 def test_the_tables_are_what_the_notebooks_give():
     text = minutes.GUIDE.read_text(encoding="utf-8")
     assert minutes.written(text) == text, "`make editions` writes the tables"
