@@ -36,7 +36,7 @@ TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # The image of sandbox/local_mode/Dockerfile carries it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab locks test everything lint editions unit managed local studio matrix aws bench containers image image-if-docker outputs clean
+.PHONY: help lab locks test everything lint editions slides sheet unit managed local studio matrix aws bench containers image image-if-docker outputs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -109,7 +109,7 @@ everything: test  ## what CI runs: test, the solutions in local mode, and a clon
 lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form, cfn-lint on the workshop's template
 	$(RUFF) check --config tests/ruff.toml .
 	$(RUFF) format --config tests/ruff.toml --check .
-	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS) $(SOLUTIONS)
+	$(PYTHON) tests/notebook_form.py --check $(NOTEBOOKS) $(SOLUTIONS) studio/slides.ipynb
 	$(PYTHON) tests/exercises.py --check
 	$(PYTHON) tests/editions.py check $(LANGUAGES)
 	.venv/bin/cfn-lint studio/workshop.yaml
@@ -250,12 +250,31 @@ outputs: .venv-v3/installed  ## run every notebook as managed jobs, save its out
 	$(SERIES) LOCAL_MODE=0 $(SANDBOX) python tests/save_outputs.py $(SOLUTIONS)
 	$(MAKE) editions
 
-editions:  ## exercises from their solutions, and the other languages from the English text (LANGUAGES=de begins a new one)
+editions:  ## the guide's tables, exercises from their solutions, and the other languages from the English text (LANGUAGES=de begins a new one)
+	$(PYTHON) tests/minutes.py
 	$(PYTHON) tests/exercises.py
 	$(PYTHON) tests/editions.py update $(LANGUAGES)
 	$(PYTHON) tests/editions.py build $(LANGUAGES)
 
+# reveal.js, as a package of PyPI has it: https://github.com/attakei/sphinx-revealjs
+.slides/installed: .venv/installed Makefile
+	@$(UV) pip install --quiet --no-deps --target .slides sphinx-revealjs==3.2.1
+	@touch $@
+
+slides: .slides/installed  ## the slides to begin with, in every language: handouts/slides*.html, which need no network
+	@mkdir -p handouts
+	@$(foreach name,slides $(LANGUAGES:%=slides.%),$(PYTHON) tests/slides.py .slides/sphinx_revealjs/_static/revealjs $(call ORIGINAL,$(name),ipynb) && ) true
+	@ls handouts/slides*
+
+sheet: .venv/installed  ## one sheet to print, in every language: handouts/sheet*.html, and .pdf where there is a Chromium
+	@mkdir -p handouts
+	@$(foreach name,sheet $(LANGUAGES:%=sheet.%),$(PYTHON) tests/sheet.py $(call ORIGINAL,$(name),md) && ) true
+	@ls handouts/sheet*
+
+# slides.ko and ipynb: what it is made from, what it becomes, and its language.
+ORIGINAL = $(if $(suffix $(1)),$(patsubst .%,%,$(suffix $(1))),studio)/$(basename $(1)).$(2) handouts/$(1).html $(if $(suffix $(1)),$(patsubst .%,%,$(suffix $(1))),en)
+
 clean:  ## remove the environments, the training image and every cache
-	rm -rf .matrix .uv .venv .venv-v3 .pytest_cache .ruff_cache
+	rm -rf handouts .slides .matrix .uv .venv .venv-v3 .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

@@ -10,11 +10,33 @@ SERIES_FOLDER="${SERIES_FOLDER:-$HOME/sagemaker-tensorflow-series}"
 COMPOSE_URL="${COMPOSE_URL:-https://github.com/docker/compose/releases/download/v2.39.4/docker-compose-linux-x86_64}"
 # As the Dockerfile of Docker's own image has it (https://github.com/docker-library/docker).
 COMPOSE_SHA256="${COMPOSE_SHA256:-7af95166a730b87e172d4fc9aefea8725d3c6c7327d59149267b452114ddb7d4}"
+# In a workshop each seat has a bucket of its own, named by this and the seat.
+SEAT_BUCKET="${SEAT_BUCKET:-}"
+METADATA="${METADATA:-/opt/ml/metadata/resource-metadata.json}"
 # The image's own Python comes first.
 PATH="/opt/conda/bin:$PATH"
 export SERIES_URL SERIES_FOLDER COMPOSE_URL COMPOSE_SHA256 PATH
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
+
+# The SDK's settings (https://sagemaker.readthedocs.io/en/v2/overview.html#configuring-and-using-defaults-with-the-sagemaker-python-sdk):
+# the bucket of the seat, which is at the end of its role's name, and a tag for all that it makes.
+write_settings() {
+    local seat settings="$HOME/.config/sagemaker/config.yaml"
+    seat=$(sed -n 's|.*role/SageMakerExecutionRole-seat-\([a-z0-9]*\)".*|\1|p' "$METADATA" 2>/dev/null)
+    if [ -z "$SEAT_BUCKET" ] || [ -z "$seat" ]; then return; fi
+    mkdir -p "$(dirname "$settings")"
+    cat >"$settings" <<END
+SchemaVersion: "1.0"
+SageMaker:
+  PythonSDK: {Modules: {Session: {DefaultS3Bucket: $SEAT_BUCKET$seat}}}
+  TrainingJob: {Tags: &seat [{Key: seat, Value: "$seat"}]}
+  Model: {Tags: *seat}
+  EndpointConfig: {Tags: *seat}
+  Endpoint: {Tags: *seat}
+END
+    say "the bucket of this seat: $SEAT_BUCKET$seat"
+}
 
 fetch_series() {
     if [ -e "$SERIES_FOLDER" ]; then
@@ -63,6 +85,7 @@ prepare() {
     say "done"
 }
 
+write_settings >>"$HOME/series-setup.log" 2>&1
 export -f say fetch_series fetch_compose make_kernels prepare
 nohup setsid bash -c prepare >>"$HOME/series-setup.log" 2>&1 </dev/null &
 exit 0

@@ -1,11 +1,12 @@
-"""The editions in other languages: each notebook, exercise and the README, made from gettext catalogues.
+"""The editions in other languages: each notebook, exercise and document, made from gettext catalogues.
 
-python tests/editions.py update LANGUAGE …   catalogues follow the English text: what changed is fuzzy, new is empty
+python tests/editions.py update LANGUAGE …   catalogues follow the English text: what changed is fuzzy, new is empty,
+                                             and numbers alone that changed follow
 python tests/editions.py build LANGUAGE …    writes the edition; English stands where an entry is missing
 python tests/editions.py check LANGUAGE …    names what is missing, fuzzy, lost in translation, or not as built
 
 An edition is a top-level folder named by its language (ko), its catalogues are in po/ there. An entry is a Markdown
-cell of a notebook, a paragraph of the README, a sentence of exercises/checks.py, or a text in a picture that is no code
+cell of a notebook, a paragraph of a document, a sentence of exercises/checks.py, or a text in a picture that is no code
 name. Code cells and outputs are the same bytes in all editions. The form of a catalogue:
 https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html
 """
@@ -27,9 +28,11 @@ from markdown_it import MarkdownIt
 from notebook_form import in_form
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("notebooks", "exercises")
+FOLDERS = ("notebooks", "exercises", "studio")  # of notebooks
+DOCUMENTS = ("README.md", "studio/guide.md", "studio/sheet.md")
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
+NUMBER = re.compile(r"\d+")
 WORDS = "words"  # the catalogue of sentences and pictures
 SVG_TEXT = re.compile(r"(<text[^>]*>)([^<]+)(</text>)")
 ENGLISH_WORD = re.compile(
@@ -38,8 +41,13 @@ ENGLISH_WORD = re.compile(
 
 
 def notebooks(root=ROOT):
-    """The English notebooks and exercises of the series."""
+    """The English notebooks, exercises and slides of the series."""
     return [path for folder in FOLDERS for path in sorted((root / folder).glob("*.ipynb"))]
+
+
+def documents(root=ROOT):
+    """The English documents in Markdown."""
+    return [root / name for name in DOCUMENTS]
 
 
 def beside(root=ROOT):
@@ -80,13 +88,22 @@ def is_prose(text):
 
 def catalogues(root=ROOT):
     """The name of each catalogue -> its English texts, each once and in order."""
-    found = {"README": entries(root / "README.md")}
+    found = {path.stem: entries(path) for path in documents(root)}
     for path in notebooks(root):
         if not path.stem.endswith("-exercise"):  # its text is that of its solution
             found[path.stem] = entries(path)
     pictures = [path for path in beside(root).values() if path.suffix == ".svg"]
     found[WORDS] = [text for path in [*pictures, root / "exercises" / "checks.py"] for text in entries(path)]
     return {name: list(dict.fromkeys(texts)) for name, texts in found.items()}
+
+
+def renumbered(before, after, text):
+    """The translation of a text of which only numbers have changed, with the new ones. None where more has changed, or
+    the translation has them in another order."""
+    if NUMBER.sub("", before) != NUMBER.sub("", after) or NUMBER.findall(before) != NUMBER.findall(text):
+        return None
+    numbers = iter(NUMBER.findall(after))
+    return NUMBER.sub(lambda match: next(numbers), text)
 
 
 def update(language, root=ROOT):
@@ -107,7 +124,11 @@ def update(language, root=ROOT):
             near = [] if text in old else difflib.get_close_matches(text, gone, 1, 0.6)
             if near:
                 gone.remove(near[0])
-                entry = polib.POEntry(msgid=text, msgstr=old[near[0]].msgstr, flags=["fuzzy"], previous_msgid=near[0])
+                known = old[near[0]]
+                if (same := renumbered(near[0], text, known.msgstr)) and not known.fuzzy:
+                    entry = polib.POEntry(msgid=text, msgstr=same)
+                else:
+                    entry = polib.POEntry(msgid=text, msgstr=known.msgstr, flags=["fuzzy"], previous_msgid=near[0])
             else:
                 entry = old.get(text, polib.POEntry(msgid=text))
             new.append(entry)
@@ -123,7 +144,7 @@ def translations(language, root=ROOT):
 def built(language, root=ROOT):
     """What the edition must hold: path -> bytes. A file without any translation is English."""
     known, edition = translations(language, root), root / language
-    twins = {path: edition / path.name for path in notebooks(root)}
+    twins = {path: edition / path.name for path in [*notebooks(root), *documents(root)]}
 
     def translate(text, source):
         def target(match):
@@ -142,16 +163,16 @@ def built(language, root=ROOT):
             files[path] = svg.encode()
     sentences = {text: known.get(text, text) for text in entries(root / "exercises" / "checks.py")}
     files[edition / "sentences.json"] = (json.dumps(sentences, ensure_ascii=False, indent=1) + "\n").encode()
-    for path, twin in twins.items():
+    for path in notebooks(root):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = translate(cell.source, path)
-        files[twin] = in_form(nbformat.writes(notebook)).encode()
-    readme = root / "README.md"
-    parts = paragraphs(readme.read_text(encoding="utf-8"))
-    parts[::2] = [translate(part, readme) for part in parts[::2]]
-    files[edition / "README.md"] = "".join(parts).encode()
+        files[twins[path]] = in_form(nbformat.writes(notebook)).encode()
+    for path in documents(root):
+        parts = paragraphs(path.read_text(encoding="utf-8"))
+        parts[::2] = [translate(part, path) for part in parts[::2]]
+        files[twins[path]] = "".join(parts).encode()
     return files
 
 

@@ -16,7 +16,7 @@ LANGUAGES = [path.parents[1].name for path in ROOT.glob("*/po/README.po")]
 @pytest.fixture
 def root(tmp_path):
     """A copy of all that an edition is made from, with the Korean one."""
-    for name in ("notebooks", "exercises", "ko"):
+    for name in ("notebooks", "exercises", "studio", "ko"):
         shutil.copytree(
             ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         )
@@ -47,16 +47,24 @@ def test_code_and_outputs_are_the_same_bytes(language):
         assert len(ours) == len(theirs)
 
 
+def anchors(page):
+    """Those of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_links_lead_somewhere(language):
     pages = {path: "\n".join(editions.entries(path)) for path in (ROOT / language).glob("*.ipynb")}
-    readme = ROOT / language / "README.md"
-    pages[readme] = readme.read_text(encoding="utf-8")
+    documents = [ROOT / language / path.name for path in editions.documents()] + editions.documents()
+    pages |= {path: path.read_text(encoding="utf-8") for path in documents}
     for path, text in pages.items():
-        for target in editions.LINK.findall(text):
-            assert (path.parent / target.partition("#")[0]).exists(), (path, target)
-    anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)", pages[readme], re.MULTILINE)}
-    assert set(re.findall(r"\]\(#([^)]*)\)", pages[readme])) <= anchors
+        for target in editions.LINK.findall(text) + (re.findall(r"(?<=\]\()#[^)]*", text) if path in documents else []):
+            place, _, anchor = target.partition("#")
+            page = (path.parent / place).resolve() if place else path
+            assert page.exists(), (path, target)
+            if anchor and page.suffix == ".md":
+                assert anchor in anchors(page), (path, target)
 
 
 def test_as_it_is(root):
@@ -106,6 +114,28 @@ def test_a_change_in_english_marks_exactly_what_has_to_be_translated_again(root)
     assert "02-session-and-role.po: '# 2. Session and role' is fuzzy" in fault
     [entry] = [entry for entry in polib.pofile(str(root / "ko/po/02-session-and-role.po")) if entry.fuzzy]
     assert "takes both apart" in entry.previous_msgid and entry.msgstr
+
+
+def test_numbers_alone_that_changed_follow(root):
+    path = root / "notebooks" / "08-managed-training.ipynb"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("about 6 US cents", "about 7 US cents"), encoding="utf-8")
+    editions.update("ko", root)
+    editions.build("ko", root)
+    assert faults(root) == []
+    assert "약 7센트" in (root / "ko" / "08-managed-training.ipynb").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "before, after, text",
+    [
+        ("2 of 9", "2 of 8", "9개 중 2개"),  # in another order
+        ("2 of 9", "2 from 9", "9개 중 2개"),  # more than a number has changed
+        ("two of 9", "two of 8", "9개 중 2개"),  # a number that is a word in English
+    ],
+)
+def test_other_changes_of_numbers_are_for_the_translator(before, after, text):
+    assert editions.renumbered(before, after, text) is None
 
 
 def test_a_third_language_begins_with_three_entries(root):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import time
 
@@ -114,19 +115,71 @@ def policy(name):
     return json.loads((ROOT / "notebooks" / "policies" / f"{name}-policy.json").read_text())
 
 
-def test_the_role_is_the_one_of_the_notebooks(template):
-    role = template["Resources"]["ExecutionRole"]["Properties"]
-    assert role["RoleName"] == "SageMakerExecutionRole"
+def statements(document):
+    """The rights of a policy: {(action, resource)}, and the conditions that each action has."""
+    rights, conditions = set(), {}
+    for statement in document["Statement"]:
+        for action in as_list(statement["Action"]):
+            rights |= {(action, resource) for resource in as_list(statement["Resource"])}
+            conditions.setdefault(action, []).append(statement.get("Condition"))
+    return rights, conditions
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+OWN = "-seat-${aws:PrincipalTag/seat}"
+NOT_MADE = (
+    "CreateTrainingJob",
+    "CreateHyperParameterTuningJob",
+    "CreateModel",
+    "CreateEndpointConfig",
+    "CreateEndpoint",
+)
+
+
+def test_a_seat_may_do_what_the_notebooks_need_with_what_is_its_own(template):
+    ours = json.dumps(policy("execution"))
+    ours = ours.replace(":::sagemaker-*", f":::sagemaker-*{OWN}").replace(
+        "SageMakerExecutionRole", "SageMakerExecutionRole" + OWN
+    )
+    wanted, wanted_conditions = statements(json.loads(ours))
+    theirs = template["Resources"]["TrainingPolicy"]["Properties"]["PolicyDocument"]
+    rights, conditions = statements(theirs)
+    of_jobs = {right for right in rights if ":sagemaker:" in right[1]}
+    assert rights - of_jobs == {right for right in wanted if ":sagemaker:" not in right[1]}
+    assert {action for action, _ in of_jobs} == {action for action, resource in wanted if ":sagemaker:" in resource}
+    assert {resource for _, resource in of_jobs} == {resource for _, resource in wanted if ":sagemaker:" in resource}
+    tag = "${aws:PrincipalTag/seat}"
+    for action in {action for action, _ in of_jobs}:
+        made = action.removeprefix("sagemaker:") in NOT_MADE
+        expected = {"StringEqualsIfExists": {f"aws:{'Request' if made else 'Resource'}Tag/seat": tag}}
+        if action == "sagemaker:AddTags":
+            expected = {"StringEquals": {"aws:RequestTag/seat": tag}, "Null": {"sagemaker:TaggingAction": "false"}}
+        assert conditions.pop(action) == [expected], action
+    assert conditions == {action: wanted_conditions[action] for action in conditions}
+    assert len(json.dumps(theirs, separators=(",", ":"))) < 6144  # IAM's limit of a managed policy
+
+
+def test_each_seat_has_a_bucket_and_a_role_of_its_own(template):
+    seat = template["Resources"]["Fn::ForEach::Seats"][2]
+    role, bucket = seat["Role${Seat}"]["Properties"], seat["Bucket${Seat}"]["Properties"]["BucketName"]["Fn::Sub"]
     assert role["AssumeRolePolicyDocument"] == policy("trust")
-    training, studio = role["Policies"]
-    assert training == {"PolicyName": "training", "PolicyDocument": policy("execution")}
-    assert studio["PolicyName"] == "studio"
+    assert template["Resources"]["DomainRole"]["Properties"] == {"AssumeRolePolicyDocument": policy("trust")}
+    assert role["RoleName"]["Fn::Sub"] == "SageMakerExecutionRole-seat-${Seat}"
+    assert role["Tags"] == [{"Key": "seat", "Value": {"Ref": "Seat"}}]
+    settings = seat["Profile${Seat}"]["Properties"]["UserSettings"]
+    assert settings == {"ExecutionRole": {"Fn::GetAtt": [{"Fn::Sub": "Role${Seat}"}, "Arn"]}}
+    content = template["Resources"]["Lifecycle"]["Properties"]["StudioLifecycleConfigContent"]
+    exported = content["Fn::Base64"]["Fn::Join"][1][1]["Fn::Sub"]
+    assert exported.partition("SEAT_BUCKET=")[2] + "${Seat}" == bucket
 
 
 def test_a_seat_may_use_its_own_space_and_no_other(template):
-    [_, studio] = template["Resources"]["ExecutionRole"]["Properties"]["Policies"]
-    for statement in studio["PolicyDocument"]["Statement"]:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    studio = template["Resources"]["StudioPolicy"]["Properties"]["PolicyDocument"]
+    for statement in studio["Statement"]:
+        actions = as_list(statement["Action"])
         assert not any("*" in action for action in actions)
         if {"sagemaker:CreateApp", "sagemaker:DeleteApp", "sagemaker:UpdateSpace"} & set(actions):
             owner = statement["Condition"]["ArnLike"]["sagemaker:OwnerUserProfileArn"]["Fn::Sub"]
@@ -141,9 +194,7 @@ def test_the_lifecycle_configuration_is_the_script(template):
     separator, [first, address, script] = content["Fn::Base64"]["Fn::Join"]
     assert script == SCRIPT.read_text(), "copy studio/lifecycle.sh into studio/workshop.yaml, indented"
     assert (separator, first) == ("\n", "#!/bin/bash")
-    whole = separator.join(
-        [first, address["Fn::Sub"].replace("${SeriesUrl}", "https://example.com/" + 200 * "x"), script]
-    )
+    whole = separator.join([first, re.sub(r"\$\{[\w:]+\}", 200 * "x", address["Fn::Sub"]), script])
     assert len(whole) * 4 / 3 < LIMIT
     subprocess.run(["bash", "-n"], input=whole, text=True, check=True)
 

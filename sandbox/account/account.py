@@ -59,6 +59,7 @@ class Account:
         self.endpoints = Endpoints(folder / "endpoints", self.machine)
         tags = Tags(self.jobs, self.tuning, self.endpoints)
         backend.Call.table = {**self.jobs.table, **self.tuning.table, **self.endpoints.table, **tags.table}
+        backend.Call.tags_of = staticmethod(tags.of)
         backend.Invocation.table = self.endpoints.runtime
         for proxy in self.proxies:
             proxy.start()

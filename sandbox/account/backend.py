@@ -7,10 +7,12 @@ pretend, so its operations are answered from a table of the sandbox's own, and w
 import contextlib
 import json
 import os
+import re
 import shutil
 import ssl
 import traceback
 import warnings
+from functools import partial
 from typing import ClassVar
 
 from werkzeug.exceptions import HTTPException
@@ -26,7 +28,7 @@ from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse, boto3_service_name
 from moto.core.utils import get_service_model, utcnow
 from moto.ecr.models import ecr_backends
-from moto.iam.access_control import IAMPolicy, IAMRequest, PermissionResult, S3IAMRequest
+from moto.iam.access_control import AssumedRoleAccessKey, IAMPolicy, IAMRequest, PermissionResult, S3IAMRequest
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
@@ -87,12 +89,55 @@ def role(arn):
 
 def policies_of_role(arn):
     found = role(arn)
-    return [*found.policies.values(), *found.managed_policies.values()] if found else []
+    return filled([*found.policies.values(), *found.managed_policies.values()], found) if found else []
 
 
-def permission(policies, action, resource):
-    """True where policies allow an action, False where one of them forbids it, None where none says anything."""
-    results = {IAMPolicy(policy).is_action_permitted(action, resource) for policy in policies}
+PRINCIPAL_TAG = re.compile(r"\$\{aws:PrincipalTag/([^}]+)\}")
+_collect_policies = AssumedRoleAccessKey.collect_policies
+
+
+def _policies_of_key(key):
+    return filled(_collect_policies(key), iam().get_role(key._owner_role_name))
+
+
+def filled(policies, role):
+    """The texts of policies, with a role's tags in place of ${aws:PrincipalTag/KEY}
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html)."""
+
+    tags = {tag["Key"]: tag["Value"] for tag in role.tags}
+    return [
+        PRINCIPAL_TAG.sub(lambda match: tags.get(match[1], match[0]), json.dumps(IAMPolicy(policy)._policy_json))
+        for policy in policies
+    ]
+
+
+def _holds(condition, context):
+    """Whether a statement's conditions on tags hold. Others are not evaluated
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html)."""
+    for operator, keys in condition.items():
+        for key, wanted in keys.items():
+            if key.startswith(("aws:RequestTag/", "aws:ResourceTag/")) or key == "sagemaker:TaggingAction":
+                found, wanted = context.get(key), [wanted] if isinstance(wanted, str) else wanted
+                met = {
+                    "StringEquals": found in wanted,
+                    "StringEqualsIfExists": found is None or found in wanted,
+                    "Null": str(found is None).lower() in wanted,
+                }
+                if not met.get(operator):
+                    return False
+    return True
+
+
+def permission(policies, action, resource, context=None):
+    """True where policies allow an action, False where one of them forbids it, None where none says anything.
+    `context`: {key of a condition: value}, the tags that a request to SageMaker sends and those of its resource."""
+    results = set()
+    for policy in policies:
+        statements = IAMPolicy(policy)._policy_json["Statement"]
+        for statement in statements if isinstance(statements, list) else [statements]:
+            if _holds(statement.get("Condition", {}), context or {}):
+                plain = {key: value for key, value in statement.items() if key != "Condition"}
+                results.add(IAMPolicy(json.dumps({"Statement": plain})).is_action_permitted(action, resource))
     return False if PermissionResult.DENIED in results else True if PermissionResult.PERMITTED in results else None
 
 
@@ -155,12 +200,16 @@ class _Unknown(Exception):
 
 
 class _Request(IAMRequest):
-    def __init__(self, **parts):
+    def __init__(self, context=None, **parts):
         super().__init__(**parts)
         service, _, action = self._action.partition(":")
-        self._action = f"{POLICY_PREFIXES.get(service, service)}:{action}"
+        self._action, self._context = f"{POLICY_PREFIXES.get(service, service)}:{action}", context
 
     def check_action_permitted(self, resource):
+        if self._context is not None:
+            if not permission(self._access_key.collect_policies(), self._action, resource, self._context):
+                self._raise_access_denied()
+            return
         try:
             super().check_action_permitted(resource)
         except TypeError:  # moto's, for a trust policy that names no AWS principal: it trusts none
@@ -203,13 +252,13 @@ def denial(caller, action, resource):
     return f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} {reason}"
 
 
-def authorize(response, resource="*"):
-    """Check who asks and whether they may; raise the error of the service that was asked."""
+def authorize(response, resource="*", context=None):
+    """Check who asks and whether they may; raise the error of the service that was asked. `context`: for conditions."""
     protocol = response.determine_response_protocol(get_service_model(response.boto3_service_name))
     try:
         if "Authorization" not in response.headers:
             raise _Unknown("MissingAuthenticationToken", "Missing Authentication Token")
-        response._authenticate_and_authorize_action(_Request, resource)
+        response._authenticate_and_authorize_action(partial(_Request, context=context), resource)
     except _Denied as denied:
         action, caller = denied.args
         code, text = "AccessDeniedException", denial(caller, action, resource)
@@ -227,13 +276,13 @@ def authorize(response, resource="*"):
         raise _Answer(response, code, text) from None
 
 
-def require(response, action, resource):
+def require(response, action, resource, context):
     """Check what a request entails beside its own action, iam:PassRole say."""
     request = _Request(
         account_id=ACCOUNT_ID, method="", path="", data={}, body=b"", headers=response.headers, action=action
     )
     caller = request._access_key
-    if not permission(caller.collect_policies(), action, resource):
+    if not permission(caller.collect_policies(), action, resource, context):
         raise Error("AccessDeniedException", denial(caller, action, resource))
 
 
@@ -282,6 +331,7 @@ def enforce():
     ACTION_MAP["BUCKET"]["HEAD"]["DEFAULT"] = (
         "ListBucket"  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
     )
+    AssumedRoleAccessKey.collect_policies = _policies_of_key
     IamResponse.simulate_principal_policy = _simulate_principal_policy
     LogsResponse._determine_resource = _logs_resource
     S3Response._authenticate_and_authorize_s3_action = _authorize_s3
@@ -293,9 +343,11 @@ def enforce():
 
 
 class Call(BaseResponse):
-    """One request to SageMaker: `request` is what it asks for, `region` where. `table` holds what is answered."""
+    """One request to SageMaker: `request` is what it asks for, `region` where. `table` holds what is answered;
+    `tags_of` is a function of an ARN -> the tags of what has it."""
 
     table: ClassVar[dict] = {}
+    tags_of = staticmethod(lambda arn: {})
 
     def __init__(self):
         super().__init__(service_name="sagemaker")
@@ -330,10 +382,17 @@ class Call(BaseResponse):
         return parsed
 
     def authorize(self, resource):
-        authorize(self, resource)
+        tags = {f"aws:ResourceTag/{key}": value for key, value in self.tags_of(resource).items()}
+        authorize(self, resource, self.tags_sent() | tags)
 
     def require(self, action, resource):
-        require(self, action, resource)
+        """Check what the request entails, which is asked for in its name."""
+        require(self, action, resource, self.tags_sent() | {"sagemaker:TaggingAction": self._get_action()})
+
+    def tags_sent(self):
+        tags = self.request.get("Tags")
+        sent = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+        return {f"aws:RequestTag/{tag.get('Key')}": tag.get("Value") for tag in sent}
 
 
 class ModelError(Error):

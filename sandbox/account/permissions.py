@@ -2,7 +2,7 @@
 
 A job reaches S3, CloudWatch and its log with the rights of its execution role alone
 (https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms).
-Conditions on requests and bucket policies are not evaluated: moto does not.
+Conditions on the tags of SageMaker's requests and resources are evaluated; others, and bucket policies, are not.
 """
 
 from sandbox.account import backend

@@ -37,12 +37,20 @@ class Tags:
         operations = {"AddTags": self.add, "ListTags": self.list, "DeleteTags": self.delete}
         self.table = checked(operations, lambda region, asked: asked.get("ResourceArn") or "*")
 
+    def holder(self, arn):
+        """The record of this ARN, or None."""
+        records = [record for holder in self.holders for record in holder.records() if record.arn == arn]
+        return records[0] if records else None
+
+    def of(self, arn):
+        """The tags of what has this ARN: {key: value}; none where there is nothing."""
+        record = self.holder(arn)
+        return record.tags if record else {}
+
     def find(self, asked):
-        for holder in self.holders:
-            for record in holder.records():
-                if record.arn == asked["ResourceArn"]:
-                    return record
-        refuse(f"Requested resource not found: {asked['ResourceArn']}", "ResourceNotFound")
+        return self.holder(asked["ResourceArn"]) or refuse(
+            f"Requested resource not found: {asked['ResourceArn']}", "ResourceNotFound"
+        )
 
     def add(self, call, asked):
         record = self.find(asked)
