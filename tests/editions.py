@@ -1,11 +1,11 @@
-"""The editions in other languages: each notebook, exercise and the README, made from gettext catalogues.
+"""The editions in other languages: each notebook, exercise and document, made from gettext catalogues.
 
 python tests/editions.py update LANGUAGE …   catalogues follow the English text: what changed is fuzzy, new is empty
 python tests/editions.py build LANGUAGE …    writes the edition; English stands where an entry is missing
 python tests/editions.py check LANGUAGE …    names what is missing, fuzzy, lost in translation, or not as built
 
 An edition is a top-level folder named by its language (ko), its catalogues are in po/ there. An entry is a Markdown
-cell of a notebook, a paragraph of the README, a sentence of exercises/checks.py, or a text in a picture that is no code
+cell of a notebook, a paragraph of a document, a sentence of a program's say(), or a text in a picture that is no code
 name. Code cells and outputs are the same bytes in all editions. The form of a catalogue:
 https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html
 """
@@ -28,6 +28,8 @@ from notebook_form import in_form
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("notebooks", "exercises")
+DOCUMENTS = ("README.md", "site/glossary.md", "site/reference.md")
+SENTENCES = ("exercises/checks.py", "site/conf.py")  # programs that say() something
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 WORDS = "words"  # the catalogue of sentences and pictures
@@ -40,6 +42,16 @@ ENGLISH_WORD = re.compile(
 def notebooks(root=ROOT):
     """The English notebooks and exercises of the series."""
     return [path for folder in FOLDERS for path in sorted((root / folder).glob("*.ipynb"))]
+
+
+def documents(root=ROOT):
+    """The English documents that are translated."""
+    return [root / name for name in DOCUMENTS]
+
+
+def twins(language, root=ROOT):
+    """The notebooks and documents of a language, by the English file."""
+    return {path: root / language / path.name for path in (*notebooks(root), *documents(root))}
 
 
 def beside(root=ROOT):
@@ -80,12 +92,13 @@ def is_prose(text):
 
 def catalogues(root=ROOT):
     """The name of each catalogue -> its English texts, each once and in order."""
-    found = {"README": entries(root / "README.md")}
+    found = {path.stem: entries(path) for path in documents(root)}
     for path in notebooks(root):
         if not path.stem.endswith("-exercise"):  # its text is that of its solution
             found[path.stem] = entries(path)
     pictures = [path for path in beside(root).values() if path.suffix == ".svg"]
-    found[WORDS] = [text for path in [*pictures, root / "exercises" / "checks.py"] for text in entries(path)]
+    programs = [root / name for name in SENTENCES]
+    found[WORDS] = [text for path in (*pictures, *programs) for text in entries(path)]
     return {name: list(dict.fromkeys(texts)) for name, texts in found.items()}
 
 
@@ -122,15 +135,15 @@ def translations(language, root=ROOT):
 
 def built(language, root=ROOT):
     """What the edition must hold: path -> bytes. A file without any translation is English."""
-    known, edition = translations(language, root), root / language
-    twins = {path: edition / path.name for path in notebooks(root)}
+    known, edition, other = translations(language, root), root / language, twins(language, root)
 
     def translate(text, source):
         def target(match):
             address, hash, anchor = match[0].partition("#")
             place = (source.parent / address).resolve()
             beside_it = edition / Path(*place.relative_to(root).parts[1:]) if place.is_relative_to(root) else place
-            place = twins.get(place) or (beside_it if place.suffix == ".svg" else place)
+            if place != source:  # a link to itself is that to the English text, in a list of languages
+                place = other.get(place) or (beside_it if place.suffix == ".svg" else place)
             return os.path.relpath(place, edition) + hash + anchor
 
         return LINK.sub(target, known.get(text, text))
@@ -142,16 +155,16 @@ def built(language, root=ROOT):
             files[path] = svg.encode()
     sentences = {text: known.get(text, text) for text in entries(root / "exercises" / "checks.py")}
     files[edition / "sentences.json"] = (json.dumps(sentences, ensure_ascii=False, indent=1) + "\n").encode()
-    for path, twin in twins.items():
+    for path in notebooks(root):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = translate(cell.source, path)
-        files[twin] = in_form(nbformat.writes(notebook)).encode()
-    readme = root / "README.md"
-    parts = paragraphs(readme.read_text(encoding="utf-8"))
-    parts[::2] = [translate(part, readme) for part in parts[::2]]
-    files[edition / "README.md"] = "".join(parts).encode()
+        files[other[path]] = in_form(nbformat.writes(notebook)).encode()
+    for path in documents(root):
+        parts = paragraphs(path.read_text(encoding="utf-8"))
+        parts[::2] = [translate(part, path) for part in parts[::2]]
+        files[other[path]] = "".join(parts).encode()
     return files
 
 
