@@ -4,11 +4,9 @@ Each language is a site of its own, built with `-D language=ko`. The sources are
 links, and the tags that fold long logs, are made fit when Sphinx reads them, so a reader downloads what is committed.
 """
 
-import os
 import sys
 from pathlib import Path
 
-import nbformat
 from babel import Locale
 
 HERE = Path(__file__).resolve().parent
@@ -31,14 +29,15 @@ html_theme_options = {
     "article_header_end": ["languages.html", "article-header-buttons.html"],
     "footer_content_items": [],
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # the field for a search stands in the sidebar
     "use_fullscreen_button": False,
 }
 html_sourcelink_suffix = ""  # a notebook's download has its name
 html_use_index = False
 
 
-def tree(caption, names, *options):
-    return "\n".join(["", "", "```{toctree}", *options, f":caption: {caption}" if caption else "", "", *names, "```", ""])
+def tree(names, *options):
+    return "\n".join(["", "", "```{toctree}", *options, "", *names, "```", ""])
 
 
 def setup(app):
@@ -50,60 +49,47 @@ def setup(app):
     def say(text):
         return known.get(text, text)
 
-    app.config.project = app.config.html_title = editions.entries(found[pages.ROOT / "README.md"].source)[0].strip("# ")
-    app.config.nb_code_prompt_show = say("Show the log")
-    app.config.nb_code_prompt_hide = say("Hide the log")
+    def names(suffix, beginning="", end=""):
+        ours = [name for name, page in named.items() if page.english.suffix == suffix]
+        return [name for name in ours if name.startswith(beginning) and name.endswith(end)]
 
-    def group(beginning, end=""):
-        return sorted(name for name in named if name.startswith(beginning) and name.endswith(end))
-
-    lists = {"exercises": (say("Exercises"), "-exercise"), "solutions": (say("Solutions"), "-solution")}
+    lists = {
+        "exercises": (say("Exercises"), names(".ipynb", "exercises/", "-exercise")),
+        "solutions": (say("Solutions"), names(".ipynb", "exercises/", "-solution")),
+    }
+    sidebar = {
+        say("Notebooks"): names(".ipynb", "notebooks/"),
+        say("Practice"): lists,
+        say("To look up"): [name for name in names(".md") if name != "index"],
+    }
 
     def write(app):
         pages.write(Path(app.srcdir), found)
-        for name, (title, end) in lists.items():
-            text = f"# {title}\n" + tree("", group("exercises/", end))
+        for name, (title, those) in lists.items():
+            text = f"# {title}{tree(those, ':maxdepth: 1')}"
             Path(app.srcdir, f"{name}.md").write_text(text, encoding="utf-8")
 
-    def contents():
-        notebooks = [page.name for page in found.values() if page.english.parent.name == "notebooks"]
-        documents = [name for name in named if named[name].english.suffix == ".md" and name != "index"]
-        yield tree(say("Notebooks"), sorted(name for name in notebooks if named[name].english.suffix == ".ipynb"), ":hidden:")
-        yield tree(say("Practice"), lists, ":hidden:")
-        yield tree(say("To look up"), documents, ":hidden:")
-
-    def notebook(number):
-        [path] = (pages.ROOT / "notebooks").glob(f"{number:02}-*.ipynb")
-        return found[path].source
-
-    def tables(page):
-        four, five, ten = (nbformat.read(notebook(number), as_version=4) for number in (4, 5, 10))
-        address = os.path.relpath(notebook(4), page.source.parent)
-        return {
-            "parameters": reference.parameters(four, ten, address),
-            "variables": reference.variables(five),
-            "more": reference.names(five),
-            "sdk_3": reference.names(ten),
-        }
-
     def read(app, name, source):
-        if page := named.get(name):
-            if page.english.suffix not in pages.TEXTS:
-                return
+        page = named.get(name)
+        if page and page.english.suffix in pages.TEXTS:
             text = source[0]
             if name == "reference":
-                text = text.format(**tables(page))
+                notebooks = [named[notebook].source for notebook in sidebar[say("Notebooks")]]
+                text = reference.filled(text, page.source.parent, notebooks)
             text = pages.prepared(text, page, language, found)
-            source[0] = text + "".join(contents()) if name == "index" else text
+            if name == "index":
+                text += "".join(tree(those, ":hidden:", f":caption: {caption}") for caption, those in sidebar.items())
+            source[0] = text
 
     def switch(app, name, template, context, doctree):
-        up = "../" * (name.count("/") + (language != pages.ENGLISH))
         context["languages_label"] = say("Language")
         context["languages"] = [
-            (code, Locale(code).get_display_name(), f"{up}{'' if code == pages.ENGLISH else code + '/'}{name}.html")
-            for code in pages.LANGUAGES
+            (code, Locale(code).get_display_name(), pages.way(name, language, name, code)) for code in pages.LANGUAGES
         ]
 
+    readme = named["index"].source.read_text(encoding="utf-8")
+    app.config.project = app.config.html_title = readme.splitlines()[0].strip("# ")
+    app.config.nb_code_prompt_show, app.config.nb_code_prompt_hide = say("Show the log"), say("Hide the log")
     app.add_search_language(Korean)
     app.connect("builder-inited", write)
     app.connect("source-read", read)

@@ -86,14 +86,19 @@ def address(page):
     return page.name + (page.english.suffix if page.english.suffix in (*TEXTS, *PICTURES) else ".md")
 
 
+def way(here, language, there, other):
+    """The link from a page of a language to one of another, both by their names."""
+    up = "../" * (here.count("/") + (language != ENGLISH))
+    return f"{up}{'' if other == ENGLISH else other + '/'}{there}.html"
+
+
 def relinked(text, page, language, found):
     """The Markdown of a page with its links as Sphinx wants them; those to another language begin with edition:"""
 
     def link(match):
         target, other, place = origin(page.source, match[0])
-        if other not in (language, ENGLISH) or (target == page.english and other != language):
-            up = "../" * (page.name.count("/") + (language != ENGLISH))
-            return f"edition:{up}{'' if other == ENGLISH else other + '/'}{name(target)}.html{place}"
+        if other not in (language, ENGLISH) or (other != language and target == page.english != page.source):
+            return f"edition:{way(page.name, language, name(target), other)}{place}"
         if target not in found:
             return match[0]
         return os.path.relpath(address(found[target]), os.path.dirname(page.name) or ".") + place

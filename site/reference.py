@@ -1,10 +1,12 @@
 """The rows of reference.md: what the notebooks' committed outputs and tables say of parameters and SM_* variables.
 
-Each function takes notebooks as nbformat reads them. A notebook that no longer shows what is asked for is a ValueError.
+Notebooks come as nbformat reads them. One that no longer shows what is asked for is a ValueError.
 """
 
+import os
 import re
 
+import nbformat
 from bs4 import BeautifulSoup
 
 ESTIMATOR = ("parameter", "field of the request", "value")  # the columns of notebook 4's table of all parameters
@@ -57,14 +59,14 @@ def row(*cells):
 
 
 def parameters(estimator, trainer, address):
-    """The parameters: where each is explained, its field of the request, its value, and its place in SDK 3.
+    """The parameters: where each is explained, its field of the request, its place in SDK 3, and its value.
 
     :param estimator: notebook 4, whose address is `address`
     :param trainer: notebook 10
     """
     places = {name: there for name, _, there, _ in table(trainer, TRAINER)}
     return "\n".join(
-        row(f"[`{name}`]({address}{place(estimator, name)})", code(field), code(value), code(places[name]))
+        row(f"[`{name}`]({address}{place(estimator, name)})", code(field), code(places[name]), code(value))
         for name, field, value in table(estimator, ESTIMATOR)
     )
 
@@ -83,3 +85,19 @@ def variables(notebook):
 
 def names(notebook):
     return ", ".join(f"`{name}`" for name in printed(notebook))
+
+
+def filled(text, folder, sources):
+    """The text of reference.md with its rows.
+
+    :param folder: where this text lies: its links begin there
+    :param sources: the paths of the notebooks in the language of the text
+    """
+    paths = {number: one([path for path in sources if path.name.startswith(number)], number) for number in ("04-", "05-", "10-")}
+    four, five, ten = (nbformat.read(path, as_version=4) for path in paths.values())
+    return text.format(
+        parameters=parameters(four, ten, os.path.relpath(paths["04-"], folder)),
+        variables=variables(five),
+        more=names(five),
+        sdk_3=names(ten),
+    )

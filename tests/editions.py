@@ -142,7 +142,7 @@ def built(language, root=ROOT):
             address, hash, anchor = match[0].partition("#")
             place = (source.parent / address).resolve()
             beside_it = edition / Path(*place.relative_to(root).parts[1:]) if place.is_relative_to(root) else place
-            if place != source:  # a link to itself is that to the English text, in a list of languages
+            if place != source or source.suffix == ".ipynb":  # a document's link to itself names the English one
                 place = other.get(place) or (beside_it if place.suffix == ".svg" else place)
             return os.path.relpath(place, edition) + hash + anchor
 

@@ -20,7 +20,9 @@ def root(tmp_path):
         shutil.copytree(
             ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         )
-    shutil.copy(ROOT / "README.md", tmp_path)
+    for name in (*editions.DOCUMENTS, *editions.SENTENCES):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
@@ -50,13 +52,19 @@ def test_code_and_outputs_are_the_same_bytes(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_links_lead_somewhere(language):
     pages = {path: "\n".join(editions.entries(path)) for path in (ROOT / language).glob("*.ipynb")}
+    documents = [path for path in editions.twins(language).values() if path.suffix == ".md"]
+    pages |= {path: path.read_text(encoding="utf-8") for path in documents}
     readme = ROOT / language / "README.md"
-    pages[readme] = readme.read_text(encoding="utf-8")
     for path, text in pages.items():
         for target in editions.LINK.findall(text):
             assert (path.parent / target.partition("#")[0]).exists(), (path, target)
     anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)", pages[readme], re.MULTILINE)}
     assert set(re.findall(r"\]\(#([^)]*)\)", pages[readme])) <= anchors
+
+
+def test_a_document_in_a_folder_links_to_the_edition(root):
+    [link] = set(re.findall(r"\[\S+\(channel\)\]\((.*?)\)", editions.built("ko", root)[root / "ko/glossary.md"].decode()))
+    assert link == "03-data-upload.ipynb"
 
 
 def test_as_it_is(root):
