@@ -1,4 +1,4 @@
-"""python site/links.py FOLDER   names each link in the pages of a folder that leads to no file there, or to no place in it.
+"""python site/links.py FOLDER   names each link in a folder's pages that leads to no file there, or to no place in it.
 
 Sphinx does so for the links in texts; this sees what themes and templates make, too. Addresses elsewhere are not asked.
 """

@@ -1,4 +1,4 @@
-"""What becomes a page of the site: the README, notebooks, exercises, documents, and whatever they link to.
+"""What becomes a page of the site: the README, notebooks, exercises, documents, and whatever these link to.
 
 A page is named by its English file, in every language: notebooks/01-quick-start, code/train.py. So a page and its
 translations have the same address below the folder of their language. What a language does not have stays English.
@@ -82,8 +82,10 @@ def pages(language):
 
 
 def address(page):
-    """The file that Sphinx reads for a page."""
-    return page.name + (page.english.suffix if page.english.suffix in (*TEXTS, *PICTURES) else ".md")
+    """The file that Sphinx reads for a page, or shows on one."""
+    if page.english.suffix in PICTURES:
+        return page.name
+    return page.name + (page.english.suffix if page.english.suffix in TEXTS else ".md")
 
 
 def way(here, language, there, other):

@@ -93,7 +93,10 @@ def filled(text, folder, sources):
     :param folder: where this text lies: its links begin there
     :param sources: the paths of the notebooks in the language of the text
     """
-    paths = {number: one([path for path in sources if path.name.startswith(number)], number) for number in ("04-", "05-", "10-")}
+    paths = {
+        number: one([path for path in sources if path.name.startswith(number)], number)
+        for number in ("04-", "05-", "10-")
+    }
     four, five, ten = (nbformat.read(path, as_version=4) for path in paths.values())
     return text.format(
         parameters=parameters(four, ten, os.path.relpath(paths["04-"], folder)),

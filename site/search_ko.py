@@ -8,7 +8,7 @@ WORD = re.compile(r"[가-힣]{2,}")
 
 
 class Korean(SearchLanguage):
-    """Indexes the beginnings of each Korean word, from two syllables on: a browser compares two syllables as they are."""
+    """Indexes the beginnings of each Korean word, from two syllables on: the browser compares so few as they are."""
 
     lang = "ko"
     language_name = "Korean"

@@ -63,7 +63,9 @@ def test_links_lead_somewhere(language):
 
 
 def test_a_document_in_a_folder_links_to_the_edition(root):
-    [link] = set(re.findall(r"\[\S+\(channel\)\]\((.*?)\)", editions.built("ko", root)[root / "ko/glossary.md"].decode()))
+    [link] = set(
+        re.findall(r"\[\S+\(channel\)\]\((.*?)\)", editions.built("ko", root)[root / "ko/glossary.md"].decode())
+    )
     assert link == "03-data-upload.ipynb"
 
 
