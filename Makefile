@@ -36,10 +36,11 @@ TENSORFLOW := $(if $(filter x86_64,$(shell uname -m)),tensorflow-cpu,tensorflow)
 # The image of sandbox/local_mode/Dockerfile carries it.
 LABEL := sagemaker-tensorflow-series
 
-.PHONY: help lab locks test everything lint editions slides sheet unit managed local studio matrix aws bench containers image image-if-docker outputs clean
+.PHONY: help lab locks test everything lint editions slides sheet unit managed local studio matrix aws bench containers image image-if-docker outputs \
+clean site site-test
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 # AWS's container code.
 CONTAINER := sandbox/machine/container.txt
@@ -47,12 +48,13 @@ CONTAINER := sandbox/machine/container.txt
 # the ranges in requirements*.txt allow today instead.
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
 LOCK_V3 := $(if $(NEWEST),requirements-v3.txt,tests/locks/requirements-v3.txt)
+LOCK_SITE := $(if $(NEWEST),site/requirements.txt,tests/locks/requirements-site.txt)
 INSTALL := $(UV) pip install --quiet --python
 
 # An environment names its own place: one that came with a moved or copied clone is made anew.
 FROM := $(CURDIR) $(LOCK)
 ifneq "$(shell cat .venv/installed 2>/dev/null)" "$(FROM)"
-$(shell rm -f .venv/installed .venv-v3/installed)
+$(shell rm -f .venv/installed .venv-v3/installed .venv-site/installed)
 endif
 
 .uv/bin/uv:
@@ -86,6 +88,7 @@ locks: | $(UV)  ## write tests/locks: the newest versions that requirements*.txt
 	@mkdir -p tests/locks
 	$(UV_LOCK) tests/requirements.txt --output-file tests/locks/requirements.txt
 	$(UV_LOCK) requirements-v3.txt --output-file tests/locks/requirements-v3.txt
+	$(UV_LOCK) site/requirements.txt --output-file tests/locks/requirements-site.txt
 UV_LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --custom-compile-command "make locks"
 
 # Notebook 10 alone needs .venv-v3, and local mode alone the training image: nobody waits for them.
@@ -102,7 +105,8 @@ test: lint image-if-docker  ## lint, unit tests, and every notebook against its 
 	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
 	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local MANAGED="$(NOTEBOOKS) $(SOLUTIONS)"
 
-everything: test  ## what CI runs: test, the solutions in local mode, and a clone in a folder with an odd name
+everything: test  ## what CI runs: test, the site, the solutions in local mode, and a clone in a folder with an odd name
+	@$(MAKE) --no-print-directory site-test
 	@$(MAKE) --no-print-directory local NOTEBOOKS="$(SOLUTIONS)"
 	$(PYTHON) -m pytest --timeout=600 -p no:cacheprovider -q tests/odd_places.py
 
@@ -274,7 +278,31 @@ sheet: .venv/installed  ## one sheet to print, in every language: handouts/sheet
 # slides.ko and ipynb: what it is made from, what it becomes, and its language.
 ORIGINAL = $(if $(suffix $(1)),$(patsubst .%,%,$(suffix $(1))),studio)/$(basename $(1)).$(2) handouts/$(1).html $(if $(suffix $(1)),$(patsubst .%,%,$(suffix $(1))),en)
 
+# An environment of its own: Sphinx needs a docutils that awscli refuses. And whoever only builds the site needs no TensorFlow.
+.venv-site/installed: $(LOCK_SITE) | $(UV)
+	@echo "== .venv-site: installing $(LOCK_SITE)"
+	@$(UV) venv --quiet --clear --python '$(SYSTEM_PYTHON)' .venv-site
+	@$(INSTALL) .venv-site --compile-bytecode --requirement $(LOCK_SITE)
+	@touch $@
+
+# Its pages, the English ones at the top; nothing is run.
+PAGES := site/_build/pages
+
+site: .venv-site/installed  ## the series as a web site, in site/_build/pages, from what is committed
+	@rm -rf site/_build
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 site-en $(LANGUAGES:%=site-%)
+	@.venv-site/bin/python site/links.py $(PAGES)
+	@echo "== the site is in $(PAGES)/index.html"
+
+site-%:
+	@mkdir -p site/_build/source/$*
+	.venv-site/bin/python -m sphinx --quiet --fail-on-warning -c site -D language=$* -d site/_build/read/$* \
+	site/_build/source/$* $(PAGES)/$(filter-out en,$*)
+
+site-test: site  ## the site in a browser without a window: needs Chromium
+	@.venv-site/bin/python -m pytest --noconftest -p no:cacheprovider -q tests/site_in_a_browser.py
+
 clean:  ## remove the environments, the training image and every cache
-	rm -rf handouts .slides .matrix .uv .venv .venv-v3 .pytest_cache .ruff_cache
+	rm -rf handouts .slides .matrix .uv .venv .venv-v3 .venv-site site/_build .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@if docker info >/dev/null 2>&1; then docker images --quiet --filter label=$(LABEL) | sort -u | xargs -r docker image rm --force; fi

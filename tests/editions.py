@@ -6,7 +6,7 @@ python tests/editions.py build LANGUAGE …    writes the edition; English stand
 python tests/editions.py check LANGUAGE …    names what is missing, fuzzy, lost in translation, or not as built
 
 An edition is a top-level folder named by its language (ko), its catalogues are in po/ there. An entry is a Markdown
-cell of a notebook, a paragraph of a document, a sentence of exercises/checks.py, or a text in a picture that is no code
+cell of a notebook, a paragraph of a document, a sentence of a program's say(), or a text in a picture that is no code
 name. Code cells and outputs are the same bytes in all editions. The form of a catalogue:
 https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html
 """
@@ -29,7 +29,8 @@ from notebook_form import in_form
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("notebooks", "exercises", "studio")  # of notebooks
-DOCUMENTS = ("README.md", "studio/guide.md", "studio/sheet.md")
+DOCUMENTS = ("README.md", "studio/guide.md", "studio/sheet.md", "site/glossary.md", "site/reference.md")
+SENTENCES = ("exercises/checks.py", "site/conf.py")  # programs that say() something
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 NUMBER = re.compile(r"\d+")
@@ -46,8 +47,13 @@ def notebooks(root=ROOT):
 
 
 def documents(root=ROOT):
-    """The English documents in Markdown."""
+    """The English documents that are translated."""
     return [root / name for name in DOCUMENTS]
+
+
+def twins(language, root=ROOT):
+    """The notebooks and documents of a language, by the English file."""
+    return {path: root / language / path.name for path in (*notebooks(root), *documents(root))}
 
 
 def beside(root=ROOT):
@@ -93,7 +99,8 @@ def catalogues(root=ROOT):
         if not path.stem.endswith("-exercise"):  # its text is that of its solution
             found[path.stem] = entries(path)
     pictures = [path for path in beside(root).values() if path.suffix == ".svg"]
-    found[WORDS] = [text for path in [*pictures, root / "exercises" / "checks.py"] for text in entries(path)]
+    programs = [root / name for name in SENTENCES]
+    found[WORDS] = [text for path in (*pictures, *programs) for text in entries(path)]
     return {name: list(dict.fromkeys(texts)) for name, texts in found.items()}
 
 
@@ -143,15 +150,15 @@ def translations(language, root=ROOT):
 
 def built(language, root=ROOT):
     """What the edition must hold: path -> bytes. A file without any translation is English."""
-    known, edition = translations(language, root), root / language
-    twins = {path: edition / path.name for path in [*notebooks(root), *documents(root)]}
+    known, edition, other = translations(language, root), root / language, twins(language, root)
 
     def translate(text, source):
         def target(match):
             address, hash, anchor = match[0].partition("#")
             place = (source.parent / address).resolve()
             beside_it = edition / Path(*place.relative_to(root).parts[1:]) if place.is_relative_to(root) else place
-            place = twins.get(place) or (beside_it if place.suffix == ".svg" else place)
+            if place != source or source.suffix == ".ipynb":  # a document's link to itself names the English one
+                place = other.get(place) or (beside_it if place.suffix == ".svg" else place)
             return os.path.relpath(place, edition) + hash + anchor
 
         return LINK.sub(target, known.get(text, text))
@@ -168,11 +175,11 @@ def built(language, root=ROOT):
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = translate(cell.source, path)
-        files[twins[path]] = in_form(nbformat.writes(notebook)).encode()
+        files[other[path]] = in_form(nbformat.writes(notebook)).encode()
     for path in documents(root):
         parts = paragraphs(path.read_text(encoding="utf-8"))
         parts[::2] = [translate(part, path) for part in parts[::2]]
-        files[twins[path]] = "".join(parts).encode()
+        files[other[path]] = "".join(parts).encode()
     return files
 
 

@@ -20,7 +20,9 @@ def root(tmp_path):
         shutil.copytree(
             ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         )
-    shutil.copy(ROOT / "README.md", tmp_path)
+    for name in (*editions.DOCUMENTS, *editions.SENTENCES):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
@@ -65,6 +67,13 @@ def test_links_lead_somewhere(language):
             assert page.exists(), (path, target)
             if anchor and page.suffix == ".md":
                 assert anchor in anchors(page), (path, target)
+
+
+def test_a_document_in_a_folder_links_to_the_edition(root):
+    [link] = set(
+        re.findall(r"\[\S+\(channel\)\]\((.*?)\)", editions.built("ko", root)[root / "ko/glossary.md"].decode())
+    )
+    assert link == "03-data-upload.ipynb"
 
 
 def test_as_it_is(root):

@@ -29,7 +29,11 @@ def read(path):
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda it: f"{it['platform_machine']} {it['python_version']}")
 @pytest.mark.parametrize(
     ("ranges", "lock"),
-    [("tests/requirements.txt", "requirements.txt"), ("requirements-v3.txt", "requirements-v3.txt")],
+    [
+        ("tests/requirements.txt", "requirements.txt"),
+        ("requirements-v3.txt", "requirements-v3.txt"),
+        ("site/requirements.txt", "requirements-site.txt"),
+    ],
 )
 def test_one_version_of_all_that_is_asked_for(ranges, lock, platform):
     def here(requirement):
@@ -37,7 +41,7 @@ def test_one_version_of_all_that_is_asked_for(ranges, lock, platform):
 
     locked = [requirement for requirement in read(ROOT / "tests" / "locks" / lock) if here(requirement)]
     versions = {requirement.name: re.fullmatch(r"==([^*]+)", str(requirement.specifier))[1] for requirement in locked}
-    assert len(versions) == len(locked) > 100
+    assert len(versions) == len(locked) > 50
     for requirement in filter(here, read(ROOT / ranges)):
         # of container.txt, which narrows others and is installed by itself
         if requirement.name != "sagemaker-tensorflow-training":
