@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 import editions  # noqa: E402
 import pages  # noqa: E402
 import reference  # noqa: E402
+import sheet  # noqa: E402
 from search_ko import Korean  # noqa: E402
 
 extensions = ["myst_nb", "sphinx_book_theme", "sphinx_copybutton"]
@@ -60,7 +61,7 @@ def setup(app):
     sidebar = {
         say("Notebooks"): names(".ipynb", "notebooks/"),
         say("Practice"): lists,
-        say("To look up"): [name for name in names(".md") if name != "index"],
+        say("To look up"): [name for name in names(".md") if name != "index"] + names(".ipynb", "studio/"),
     }
 
     def write(app):
@@ -76,6 +77,8 @@ def setup(app):
             if name == "reference":
                 notebooks = [named[notebook].source for notebook in sidebar[say("Notebooks")]]
                 text = reference.filled(text, page.source.parent, notebooks)
+            if name == "studio/sheet":
+                text = sheet.filled(text)
             text = pages.prepared(text, page, language, found)
             if name == "index":
                 text += "".join(tree(those, ":hidden:", f":caption: {caption}") for caption, those in sidebar.items())

@@ -5,7 +5,6 @@ printed beside the file.
 """
 
 import base64
-import html
 import re
 import shutil
 import subprocess
@@ -16,7 +15,10 @@ import nbformat
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[1]
-ROWS = {"parameters": ("04", "All eleven"), "variables": ("05", "All eighteen")}
+sys.path.append(str(ROOT / "site"))
+from reference import ESTIMATOR, VARIABLES, table  # noqa: E402
+
+TABLES = {"parameters": ("04-estimator-parameters", ESTIMATOR), "variables": ("05-sm-variables", VARIABLES)}
 PAGE = """\
 <!DOCTYPE html>
 <html lang="{language}">
@@ -48,27 +50,11 @@ h2:nth-of-type(3) {{ break-before: page; }}
 """
 
 
-def rows(number, title):
-    """The rows of the table that the section of a notebook shows, as lists of texts."""
-    [path] = (ROOT / "notebooks").glob(f"{number}-*.ipynb")
-    section = None
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "markdown":
-            section = (re.findall(r"^## (.*)", cell.source, re.MULTILINE) or [section])[-1]
-        elif section == title:
-            for output in cell.outputs:
-                if page := output.get("data", {}).get("text/html"):
-                    lines = re.findall(r"<tr.*?</tr>", page, re.DOTALL)[1:]
-                    return [
-                        [html.unescape(text) for text in re.findall(r"<td[^>]*>(.*?)</td>", line)] for line in lines
-                    ]
-    raise SystemExit(f"{path.name} shows no table in its section {title!r}")
-
-
 def filled(text):
     """The sheet with the rows in its tables."""
-    for name, place in ROWS.items():
-        lines = ["| " + " | ".join(f"`{value}`".replace("|", r"\|") for value in row) + " |" for row in rows(*place)]
+    for name, (notebook, columns) in TABLES.items():
+        rows = table(nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", as_version=4), columns)
+        lines = ["| " + " | ".join(f"`{value}`".replace("|", r"\|") for value in row) + " |" for row in rows]
         text = re.sub(rf"^\| \{{{name}\}}.*$", lambda match, lines=lines: "\n".join(lines), text, flags=re.MULTILINE)
     return text
 
