@@ -123,7 +123,7 @@ def test_ignored_outputs_are_pictures_logs_and_timings(path):
     for cell in code_cells(path):
         if "nbval-ignore-output" in tags(cell):
             picture = any("image/png" in output.get("data", {}) for output in cell.outputs)
-            assert picture or re.search(r"\bfit\(|\btrain\(|\blog|\bwait|\btime|train\.py", cell.source), cell.source
+            assert picture or re.search(r"\bfit\(|\btrain\(|\bdeploy\(|\blog|\bwait|\btime|train\.py", cell.source), cell.source
 
 
 @each_notebook
