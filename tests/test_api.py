@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from cloud import BUCKET, algorithm, channel
 
+from sandbox.account import backend
+
 OTHER = "arn:aws:iam::123456789012:role/Other"
 
 
@@ -219,6 +221,14 @@ def test_metrics_while_the_job_runs(cloud):
     assert [point["Average"] for point in answer["Datapoints"]] == [0.5]
     assert cloud.describe(name)["TrainingJobStatus"] == "InProgress"
     cloud.wait(name)
+
+
+def test_a_body_in_many_chunks_is_copied_once():
+    """Copied at each chunk, this one would take minutes."""
+    body = (b"200\r\n" + bytes(512) + b"\r\n") * 100_000 + b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+    assert backend.ProxyRequestHandler.read_chunked_body(None, io.BytesIO(body)) == bytes(51_200_000)
+    assert backend.S3Response._handle_encoded_body(None, body) == bytes(51_200_000)
+    assert backend.S3Response._handle_encoded_body(None, b"") == b""
 
 
 def test_archives_keep_empty_folders_and_links(cloud):
