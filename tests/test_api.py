@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import socket
+import ssl
 import tarfile
 from datetime import UTC, datetime, timedelta
 
@@ -229,6 +231,18 @@ def test_a_body_in_many_chunks_is_copied_once():
     assert backend.ProxyRequestHandler.read_chunked_body(None, io.BytesIO(body)) == bytes(51_200_000)
     assert backend.S3Response._handle_encoded_body(None, body) == bytes(51_200_000)
     assert backend.S3Response._handle_encoded_body(None, b"") == b""
+
+
+def test_an_encrypted_connection_ends_as_tls_wants(cloud):
+    """Newer Pythons bear another end, older ones do not."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    plain = socket.create_connection(("127.0.0.1", cloud.account.proxies[0].port))
+    with context.wrap_socket(plain, suppress_ragged_eofs=False) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: s3.amazonaws.com\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ")
 
 
 def test_archives_keep_empty_folders_and_links(cloud):
