@@ -3,12 +3,16 @@
 import io
 import json
 import os
+import socket
+import ssl
 import tarfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
 from cloud import BUCKET, algorithm, channel
+
+from sandbox.account import backend
 
 OTHER = "arn:aws:iam::123456789012:role/Other"
 
@@ -219,6 +223,26 @@ def test_metrics_while_the_job_runs(cloud):
     assert [point["Average"] for point in answer["Datapoints"]] == [0.5]
     assert cloud.describe(name)["TrainingJobStatus"] == "InProgress"
     cloud.wait(name)
+
+
+def test_a_body_in_many_chunks_is_copied_once():
+    """Copied at each chunk, this one would take minutes."""
+    body = (b"200\r\n" + bytes(512) + b"\r\n") * 100_000 + b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+    assert backend.ProxyRequestHandler.read_chunked_body(None, io.BytesIO(body)) == bytes(51_200_000)
+    assert backend.S3Response._handle_encoded_body(None, body) == bytes(51_200_000)
+    assert backend.S3Response._handle_encoded_body(None, b"") == b""
+
+
+def test_an_encrypted_connection_ends_as_tls_wants(cloud):
+    """Newer Pythons bear another end, older ones do not."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    plain = socket.create_connection(("127.0.0.1", cloud.account.proxies[0].port))
+    with context.wrap_socket(plain, suppress_ragged_eofs=False) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: s3.amazonaws.com\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ")
 
 
 def test_archives_keep_empty_folders_and_links(cloud):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 import time
@@ -20,7 +21,7 @@ from cloud import (
     run_python,
 )
 
-from sandbox.machine import container
+from sandbox.machine import container, images
 from sandbox.machine.filesystem import ENVIRONMENT
 
 JOBS_PACKAGES = sysconfig.get_path("purelib", vars={"base": ENVIRONMENT})
@@ -276,6 +277,16 @@ def test_a_client_of_s3_that_knows_no_proxy(cloud):
     lines = cloud.lines(job["TrainingJobName"])
     assert lines.count("1") == 2 and cloud.keys("direct/") == ["direct/http", "direct/https"], lines
     assert any("(AccessDenied)" in line for line in lines)
+
+
+def test_a_tensorflow_whose_modules_lie_elsewhere_is_imported_itself(tmp_path):
+    """Before 2.2 they were in `tensorflow_core`."""
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text("name = 'the real one'")
+    script = "import toolkit; toolkit.stand_in_for_tensorflow(); import tensorflow; print(tensorflow.name)"
+    path = f"{tmp_path}:{images.TOOLKIT.parent}"
+    found = subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True)
+    assert found.stdout == "the real one\n", found.stderr
 
 
 def test_first_failure_ends_the_other_hosts(cloud):

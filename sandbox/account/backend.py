@@ -5,6 +5,7 @@ pretend, so its operations are answered from a table of the sandbox's own, and w
 """
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -489,7 +490,22 @@ class Router(proxy3.MotoRequestHandler):
 
 
 proxy3.MotoRequestHandler = Router
+
+
+def joined(_, reader):
+    """The content of a body in chunks. moto would copy all that it has at each one: minutes for a large object."""
+    if isinstance(reader, bytes):
+        reader = io.BytesIO(reader or b"0")
+    chunks = []
+    while size := int(reader.readline(), 16):
+        chunks.append(reader.read(size))
+        reader.readline()
+    reader.readline()
+    return b"".join(chunks)
+
+
 ProxyRequestHandler = proxy3.ProxyRequestHandler
+ProxyRequestHandler.read_chunked_body = S3Response._handle_encoded_body = joined
 
 
 def create_certificates(folder):

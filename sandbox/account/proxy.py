@@ -32,11 +32,13 @@ class Handler(backend.ProxyRequestHandler):
     disable_nagle_algorithm = True  # an answer is written in parts
 
     def handle(self):
-        with contextlib.suppress(OSError):
+        try:
             if self.connection.recv(1, socket.MSG_PEEK) == TLS:  # a client that knows no proxy, see Account
                 self.connection = backend.encrypted(self.connection, "127.0.0.1")
                 self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
-            super().handle()
+        except OSError:  # nothing came, or no TLS after all
+            return
+        super().handle()
 
     def do_CONNECT(self):
         host, _, port = self.path.rpartition(":")
