@@ -105,7 +105,7 @@ test: lint image-if-docker  ## lint, unit tests, and every notebook against its 
 	@echo "== notebooks, as managed jobs and in local mode side by side: some minutes"
 	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 managed local MANAGED="$(NOTEBOOKS) $(SOLUTIONS)"
 
-everything: test  ## what CI runs: test, the site, the solutions in local mode, and a clone in a folder with an odd name
+everything: test slides sheet  ## what CI runs: test, slides, sheet, the site, the solutions in local mode, and a clone in a folder with an odd name
 	@$(MAKE) --no-print-directory site-test
 	@$(MAKE) --no-print-directory local NOTEBOOKS="$(SOLUTIONS)"
 	$(PYTHON) -m pytest --timeout=600 -p no:cacheprovider -q tests/odd_places.py

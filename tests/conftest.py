@@ -23,6 +23,7 @@ SLOWEST = (
     "test_tuning",
     "test_tuning_clients",
     "test_studio_mode",
+    "test_seats",
 )
 # A shell lets its background jobs ignore Ctrl-C, and their children with them: these tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

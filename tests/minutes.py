@@ -127,20 +127,21 @@ def sections(path):
 def names(code):
     """The names that code sets, and those that it takes from before. An estimator that has started a job is more than
     one that has not: `est.fit()` sets a name of its own, which every use of `est` takes."""
-    set_here, taken = set(), set()
+    set_here, taken, new = set(), set(), set()
     for cell in ast.parse(code).body:
         loaded, stored = set(), set()
         for node in ast.walk(cell):
             if isinstance(node, ast.Name):
-                (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
-                loaded.add(f"{node.id}, started")
+                loads = isinstance(node.ctx, ast.Load)
+                (loaded if loads else stored).add(node.id)
+                (loaded if loads else new).add(f"{node.id}, started")
             elif isinstance(node, ast.Attribute) and node.attr in STARTING and isinstance(node.value, ast.Name):
                 stored.add(f"{node.value.id}, started")
             elif isinstance(node, ast.alias):
                 stored.add((node.asname or node.name).partition(".")[0])
             elif isinstance(node, ast.FunctionDef):
                 stored.add(node.name)
-        taken |= loaded - set_here
+        taken |= loaded - set_here - new
         set_here |= stored
     return set_here, taken
 

@@ -48,6 +48,7 @@ def test_a_section_that_starts_a_job_is_needed_where_its_estimator_is_used(noteb
     whole.cells[-1].source = "print(name, est)"
     whole.cells[6].source = "name = 'n'"
     whole.cells[2].source = "bucket = est = 'b'"
+    whole.cells[4].source = "est.fit(1)"
     nbformat.write(whole, notebook)
     assert list(minutes.left_out(notebook)) == []
     whole.cells[4].source = "print(est)"
