@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -41,7 +42,9 @@ def error(call, *positional, **arguments):
     return raised.value.response
 
 
-def test_from_creating_to_gone(cloud, hosting):
+def test_from_creating_to_gone(cloud, hosting, monkeypatch):
+    asked, run = threading.Event(), instance.Instance.run
+    monkeypatch.setattr(instance.Instance, "run", lambda self: asked.wait(60) and run(self))
     before = time.time()
     name = hosting.start("plain", container={"Environment": {"WORD": "from the model"}})
     first = hosting.describe(name)
@@ -54,6 +57,7 @@ def test_from_creating_to_gone(cloud, hosting):
         assert refused["Message"] == f'Cannot update in-progress endpoint "{first["EndpointArn"]}".'
     taken = error(hosting.sagemaker.create_endpoint, EndpointName=name, EndpointConfigName=name)["Error"]
     assert taken["Message"] == f'Cannot create already existing endpoint "{first["EndpointArn"]}".'
+    asked.set()
     described = hosting.wait(name)
     assert described["EndpointStatus"] == "InService" and "FailureReason" not in described
     assert described["EndpointArn"] == "arn:aws:sagemaker:us-east-1:123456789012:endpoint/plain"
