@@ -175,7 +175,9 @@ def test_download(site, language):
     site.open("notebooks/01-quick-start")
     site.locator(".dropdown-download-buttons > button:visible").click()
     link = site.locator(".btn-download-source-button:visible")
-    answer = site.request.get(link.evaluate("link => link.href"))
+    address = link.evaluate("link => link.href")
+    assert address.endswith("/01-quick-start.ipynb")
+    answer = site.request.get(address)
     folder = "notebooks" if language == "en" else language
     assert answer.body() == (ROOT / folder / "01-quick-start.ipynb").read_bytes()
 
