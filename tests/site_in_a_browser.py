@@ -98,8 +98,8 @@ def searched(site, word):
     field = site.locator("dialog input[type=search], .search-button__search-container input").first
     field.fill(word)
     field.press("Enter")
-    # Sphinx's own script: its title moves until all is listed.
-    site.wait_for_function("typeof Search === 'object' && Search.title && Search._pulse_status < 0")
+    # What Sphinx's own script writes when all is listed.
+    site.wait_for_function("typeof Search === 'object' && Search.title?.innerText === _('Search Results')")
     addresses = site.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
     return {re.search(r"//[^/]*/(?:[a-z]{2}/)?(.*)\.html", address)[1] for address in addresses}
 
