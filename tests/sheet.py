@@ -50,11 +50,16 @@ h2:nth-of-type(3) {{ break-before: page; }}
 """
 
 
+def rows(name):
+    """The rows of a table of the sheet, as lists of texts."""
+    notebook, columns = TABLES[name]
+    return table(nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", as_version=4), columns)
+
+
 def filled(text):
     """The sheet with the rows in its tables."""
-    for name, (notebook, columns) in TABLES.items():
-        rows = table(nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", as_version=4), columns)
-        lines = ["| " + " | ".join(f"`{value}`".replace("|", r"\|") for value in row) + " |" for row in rows]
+    for name in TABLES:
+        lines = ["| " + " | ".join(f"`{value}`".replace("|", r"\|") for value in row) + " |" for row in rows(name)]
         text = re.sub(rf"^\| \{{{name}\}}.*$", lambda match, lines=lines: "\n".join(lines), text, flags=re.MULTILINE)
     return text
 
