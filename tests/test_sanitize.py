@@ -47,14 +47,14 @@ CASES = {
     ),
     "answer of an endpoint": (
         ANSWER.format("1.5e-08"),
-        ANSWER.format("0.25"),
+        ANSWER.format("0.000133298265"),  # twelve digits, and no account
         ANSWER.format("nan"),
         ANSWER.format("12.5"),
         ANSWER.format("0.5, 0.5"),
     ),
     "file for TensorBoard": (
         "'events.out.tfevents.1795685672.algo-1.29.0.v2'",
-        "'events.out.tfevents.1600000000.ip-10-0-1-2.ec2.internal.7.0.v2'",
+        "'events.out.tfevents.1600000000.ip-10-0-1-2.ec2.internal.7.5.v2'",
         "'events.out.tfevents.1600000000.algo-1.29.0.v1'",
         "'metrics.1600000000.algo-1.29.0.v2'",
     ),
