@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
+from save_outputs import read_page
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "studio" / "guide.md"
@@ -157,10 +158,8 @@ def left_out(path):
 
 
 def figures():
-    """The page of costs: {name of a notebook: seconds here, USD}"""
-    page = (ROOT / "notebooks" / "COST.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| \[([\w-]+)\].* \| (\d+) \| ([\d.]+) \|$", page, re.MULTILINE)
-    return {name: (int(seconds), float(cost)) for name, seconds, cost in rows}
+    """The page of costs: {name of a notebook: (seconds here, USD)}"""
+    return {name: (seconds, cost) for name, (_, _, seconds, cost) in read_page().items()}
 
 
 def cost(path):

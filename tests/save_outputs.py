@@ -75,11 +75,16 @@ def costs(found, minutes):
     return len(found), sum(hosts), seconds, round(cost, 2)
 
 
+def read_page():
+    """The page of costs: {name of a notebook: (jobs, hosts, seconds here, USD on AWS)}"""
+    row = re.compile(r"^\| \[([\w-]+)\].* \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \|$", re.MULTILINE)
+    return {name: tuple(map(float, numbers)) for name, *numbers in row.findall(PAGE.read_text(encoding="utf-8"))}
+
+
 def write_page(figures):
     """The page of costs; a notebook of which there are no new figures keeps those that it has there."""
-    row = re.compile(r"^\| \[([\w-]+)\].* \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \|$", re.MULTILINE)
-    known = {name: tuple(map(float, numbers)) for name, *numbers in row.findall(PAGE.read_text(encoding="utf-8"))}
-    known = {path.stem: (known | figures).get(path.stem, (0,) * 4) for path in sorted(PAGE.parent.glob("*.ipynb"))}
+    all_figures = read_page() | figures
+    known = {path.stem: all_figures.get(path.stem, (0,) * 4) for path in sorted(PAGE.parent.glob("*.ipynb"))}
     form = "| {} | {:.0f} | {:.0f} | {:.0f} | {:.2f} |"
     rows = [form.format(f"[{name}]({name}.ipynb)", *numbers) for name, numbers in known.items()]
     rows.append(form.format("all", *map(sum, zip(*known.values(), strict=True))))

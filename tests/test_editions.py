@@ -113,12 +113,17 @@ def test_a_file_that_was_changed_by_hand(root):
     assert faults(root) == ["ko/01-quick-start.ipynb is not what the catalogues give"]
 
 
-def test_a_change_in_english_marks_exactly_what_has_to_be_translated_again(root):
-    path = root / "notebooks" / "02-session-and-role.ipynb"
+def change_english(root, notebook, before, after):
+    """Change the English text of a notebook, and bring the edition up to date."""
+    path = root / "notebooks" / f"{notebook}.ipynb"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("This notebook takes both apart.", "Here both are taken apart."), encoding="utf-8")
+    path.write_text(text.replace(before, after), encoding="utf-8")
     editions.update("ko", root)
     editions.build("ko", root)
+
+
+def test_a_change_in_english_marks_exactly_what_has_to_be_translated_again(root):
+    change_english(root, "02-session-and-role", "This notebook takes both apart.", "Here both are taken apart.")
     [fault] = faults(root)
     assert "02-session-and-role.po: '# 2. Session and role' is fuzzy" in fault
     [entry] = [entry for entry in polib.pofile(str(root / "ko/po/02-session-and-role.po")) if entry.fuzzy]
@@ -126,11 +131,7 @@ def test_a_change_in_english_marks_exactly_what_has_to_be_translated_again(root)
 
 
 def test_numbers_alone_that_changed_follow(root):
-    path = root / "notebooks" / "08-managed-training.ipynb"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("about 6 US cents", "about 7 US cents"), encoding="utf-8")
-    editions.update("ko", root)
-    editions.build("ko", root)
+    change_english(root, "08-managed-training", "about 6 US cents", "about 7 US cents")
     assert faults(root) == []
     assert "약 7센트" in (root / "ko" / "08-managed-training.ipynb").read_text(encoding="utf-8")
 

@@ -103,37 +103,28 @@ def test_what_a_language_does_not_have_is_english():
 
 
 @pytest.mark.parametrize(
-    ("path", "link", "expected"),
+    ("language", "path", "link", "expected"),
     [
-        ("notebooks/01-quick-start.ipynb", "02-session-and-role.ipynb#a", "02-session-and-role.ipynb#a"),
-        ("notebooks/01-quick-start.ipynb", "../README.md", "../index.md"),
-        ("notebooks/01-quick-start.ipynb", "../code/train.py", "../code/train.py.md"),
-        ("README.md", ".devcontainer", "devcontainer.md"),
-        ("README.md", "README.md", "index.md"),
-        ("README.md", "ko/README.md", "edition:ko/index.html"),
-        ("site/glossary.md", "../notebooks/01-quick-start.ipynb", "notebooks/01-quick-start.ipynb"),
-        ("README.md", "not/there.md", "not/there.md"),
-        ("README.md", "https://aws.amazon.com", "https://aws.amazon.com"),
+        ("en", "notebooks/01-quick-start.ipynb", "02-session-and-role.ipynb#a", "02-session-and-role.ipynb#a"),
+        ("en", "notebooks/01-quick-start.ipynb", "../README.md", "../index.md"),
+        ("en", "notebooks/01-quick-start.ipynb", "../code/train.py", "../code/train.py.md"),
+        ("en", "README.md", ".devcontainer", "devcontainer.md"),
+        ("en", "README.md", "README.md", "index.md"),
+        ("en", "README.md", "ko/README.md", "edition:ko/index.html"),
+        ("en", "site/glossary.md", "../notebooks/01-quick-start.ipynb", "notebooks/01-quick-start.ipynb"),
+        ("en", "README.md", "not/there.md", "not/there.md"),
+        ("en", "README.md", "https://aws.amazon.com", "https://aws.amazon.com"),
+        ("ko", "notebooks/01-quick-start.ipynb", "02-exercise.ipynb#a", "../exercises/02-exercise.ipynb#a"),
+        ("ko", "notebooks/02-session-and-role.ipynb", "images/role.svg", "images/role.svg"),
+        ("ko", "notebooks/01-quick-start.ipynb", "../notebooks/COST.md", "COST.md"),
+        ("ko", "README.md", "../code/train.py", "code/train.py.md"),
+        ("ko", "README.md", "../README.md", "edition:../index.html"),
+        ("ko", "README.md", "README.md", "index.md"),
+        ("ko", "notebooks/COST.md", "00-setup.ipynb", "00-setup.ipynb"),
     ],
 )
-def test_english_links(path, link, expected):
-    assert relinked("en", path, f"[text]({link})") == f"[text]({expected})"
-
-
-@pytest.mark.parametrize(
-    ("path", "link", "expected"),
-    [
-        ("notebooks/01-quick-start.ipynb", "02-exercise.ipynb#a", "../exercises/02-exercise.ipynb#a"),
-        ("notebooks/02-session-and-role.ipynb", "images/role.svg", "images/role.svg"),
-        ("notebooks/01-quick-start.ipynb", "../notebooks/COST.md", "COST.md"),
-        ("README.md", "../code/train.py", "code/train.py.md"),
-        ("README.md", "../README.md", "edition:../index.html"),
-        ("README.md", "README.md", "index.md"),
-        ("notebooks/COST.md", "00-setup.ipynb", "00-setup.ipynb"),
-    ],
-)
-def test_korean_links(path, link, expected):
-    assert relinked("ko", path, f"[text]({link})") == f"[text]({expected})"
+def test_links(language, path, link, expected):
+    assert relinked(language, path, f"[text]({link})") == f"[text]({expected})"
 
 
 @pytest.mark.parametrize(
