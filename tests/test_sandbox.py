@@ -12,29 +12,30 @@ from sandbox.account.proxy import is_aws
 from sandbox.local_mode import docker as local_mode
 
 WITH_THE_SDK = """
-import json, logging
-from unittest import mock
+import json, logging, subprocess, urllib.request
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 import sagemaker
-import sagemaker.telemetry.telemetry_logging as telemetry
-from sagemaker.local import LocalSession
+from sagemaker.telemetry import telemetry_logging as telemetry
 session, seen = sagemaker.Session(), {}
 seen["role"] = sagemaker.get_execution_role()
 seen["uri"] = session.upload_data("data/SHA256SUMS", key_prefix="x")
 seen["content"] = session.read_s3_file(session.default_bucket(), "x/SHA256SUMS")
-with mock.patch.object(telemetry, "_send_telemetry_request") as request:
-    LocalSession().sagemaker_client.create_endpoint_config("x", [])  # one of the calls that are reported
-seen["reports"] = request.call_count
+url = telemetry._construct_url("123456789012", "us-east-1", "1", "1", None, None, None)
+seen["report"] = telemetry._requests_helper(url, 2).text
+link = session.boto_session.client("s3").generate_presigned_url(
+    "get_object", Params={"Bucket": session.default_bucket(), "Key": "x/SHA256SUMS"})
+seen["curl"] = subprocess.run(["curl", "-sS", link], capture_output=True, text=True).stdout
+seen["urllib"] = urllib.request.urlopen(link).read().decode()
 print(json.dumps(seen))
 """
 
 
-def test_a_role_a_bucket_and_no_telemetry(run):
+def test_a_role_a_bucket_and_what_the_sdk_reports_stays_here(run):
     seen = json.loads(run(WITH_THE_SDK).splitlines()[-1])
     assert seen["role"] == "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
     assert seen["uri"] == "s3://sagemaker-us-east-1-123456789012/x/SHA256SUMS"
-    assert seen["content"] == (ROOT / "data" / "SHA256SUMS").read_text()
-    assert seen["reports"] == 0
+    assert seen["content"] == seen["curl"] == seen["urllib"] == (ROOT / "data" / "SHA256SUMS").read_text()
+    assert "<Code>AccessDenied</Code>" in seen["report"]  # by this account, which knows no such bucket
 
 
 def test_nothing_of_the_users_account_gets_in(run, tmp_path_factory):

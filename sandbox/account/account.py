@@ -4,9 +4,10 @@ The process then assumes an execution role and exports its credentials, as a Stu
 (https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html).
 """
 
-import json
 import os
 from pathlib import Path
+
+import certifi
 
 from sandbox import settings
 from sandbox.account import backend, permissions
@@ -23,6 +24,8 @@ TRUST_POLICY = settings.ROOT / "notebooks" / "policies" / "trust-policy.json"
 # Of the user's environment, what could lead to the user's own account, proxy or settings stays outside.
 FOREIGN_PREFIXES = ("AWS_", "BOTO_", "MOTO_", "SAGEMAKER_", "SANDBOX_")
 FOREIGN_SUFFIX = "_PROXY"
+# Where requests, OpenSSL and curl look for the authorities that they trust.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 
 def without_users_settings(environment):
@@ -32,6 +35,15 @@ def without_users_settings(environment):
         for name, value in environment.items()
         if not name.startswith(FOREIGN_PREFIXES) and not name.upper().endswith(FOREIGN_SUFFIX)
     }
+
+
+def with_public_authorities(ca_bundle):
+    """-> A file beside this one that has those whom this machine trusts, too: for clients that also speak to others."""
+    named = (os.environ.get(name) for name in CA_VARIABLES)
+    public = next((file for file in named if file and os.path.isfile(file)), certifi.where())
+    both = Path(ca_bundle).with_name("with-public.pem")
+    both.write_text(Path(ca_bundle).read_text() + Path(public).read_text())
+    return str(both)
 
 
 class Account:
@@ -51,9 +63,10 @@ class Account:
         direct = [proxy.url for proxy in self.proxies] + [f"https://{self.s3_endpoint()}"]
         os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = ",".join(direct)  # moto looks there at each request
         self.ca_bundle = backend.create_certificates(folder / "certificates")
+        self.with_public = with_public_authorities(self.ca_bundle)
         self.administrator = backend.create_administrator(permissions.EVERYTHING)
         backend.enforce()
-        self.machine = Machine(self.proxies[0], Path(self.ca_bundle))
+        self.machine = Machine(self.proxies[0], [self.ca_bundle, self.with_public])
         self.jobs = Operations(folder / "jobs", self.machine, self.client_environment())
         self.tuning = Tuning(self.jobs)
         self.endpoints = Endpoints(folder / "endpoints", self.machine)
@@ -113,6 +126,7 @@ class Account:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CA_BUNDLE": self.ca_bundle,
+            **dict.fromkeys(CA_VARIABLES, self.with_public),
             "HTTPS_PROXY": self.proxies[0].url,
             "HTTP_PROXY": self.proxies[0].url,
             "NO_PROXY": "localhost,127.0.0.1",
@@ -128,15 +142,11 @@ class Account:
 
     def environment(self):
         """The environment of a command inside the account."""
-        sdk_config = self.folder / "sagemaker-config.yaml"
-        sdk_config.write_text(
-            json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}})
-        )
         inside = {
             **self.client_environment(),
             **permissions.assume(self.role, "sandbox", settings.REGION),
-            "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(sdk_config),
-            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(sdk_config),
+            "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,  # the user's own stays outside
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": os.devnull,
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }

@@ -44,8 +44,8 @@ REMEDY = (
 class Machine:
     """What this machine allows to jobs, tried once each, and the way from a job to the account."""
 
-    def __init__(self, proxy, ca_bundle):
-        self.proxy, self.ca_bundle = proxy, ca_bundle
+    def __init__(self, proxy, ca_bundles):
+        self.proxy, self.ca_bundles = proxy, ca_bundles
 
     def switch(self):
         return network.Switch(sys.executable)
@@ -153,7 +153,7 @@ class Host:
             "root": {
                 "at": str(self.folder / "root"),
                 "own": {path: str(place) for path, place in {**self.own, "/etc/hosts": self.folder / "hosts"}.items()},
-                "shown": [*environment.shown, *shown, str(self.machine.ca_bundle)],
+                "shown": [*environment.shown, *shown, *self.machine.ca_bundles],
                 "packages": environment.prefix,
                 "aside": str(self.folder / "aside"),
                 "read_only": list(read_only),
