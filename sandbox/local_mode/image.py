@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox.local_mode.docker import IMAGE
 
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
-CONTAINER = Path(__file__).parents[1] / "machine" / "container.txt"
+MACHINE = Path(__file__).parents[1] / "machine"
 # Where pip, requests, OpenSSL and curl look for the CA bundle of a corporate network.
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -20,8 +20,8 @@ def main():
     ca_bundle = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), os.devnull)
     proxies = [name for name in PROXY_VARIABLES if name in os.environ]
     with tempfile.TemporaryDirectory(prefix="sagemaker-image-") as context:
-        shutil.copy(DOCKERFILE, context)
-        shutil.copy(CONTAINER, context)
+        for file in (DOCKERFILE, MACHINE / "container.txt", MACHINE / "toolkit.py"):
+            shutil.copy(file, context)
         shutil.copyfile(ca_bundle, os.path.join(context, "ca.pem"))
         # The host's network, because a proxy may listen on this machine's loopback.
         command = ["docker", "build", "--network=host", "--tag", IMAGE]
