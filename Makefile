@@ -18,7 +18,7 @@ SERIES := SANDBOX_IMAGES=/dev/null SANDBOX_STOP_SECONDS=5
 IN_IMAGES = SANDBOX_IMAGES="$$PWD/.matrix" SANDBOX_STOP_SECONDS=5
 NBVAL := python -m pytest --nbval --nbval-cell-timeout=300 --nbval-sanitize-with tests/sanitize.cfg -p no:cacheprovider -q
 # Whole files side by side: much of a managed job's time is the SDK's waiting between two looks at its status.
-PARALLEL := -n 3 --dist loadfile
+PARALLEL := -n 4 --dist loadfile
 RUFF := $(PYTHON) -m ruff
 # SDK 3 needs 3.11, and TensorFlow 2.21 has no wheel for 3.14. Where the machine has none of these, uv fetches one.
 SYSTEM_PYTHON ?= >=3.11,<3.14
@@ -44,6 +44,7 @@ help:  ## list the targets
 
 # AWS's container code.
 CONTAINER := sandbox/machine/container.txt
+FEWER_COLLECTIONS := sandbox/machine/fewer_collections.pth
 # Every package of an environment with its version, for all platforms. `make locks` writes them; NEWEST=1 installs what
 # the ranges in requirements*.txt allow today instead.
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
@@ -63,12 +64,13 @@ endif
 	missing: apt-get install python3-venv; or install uv: https://docs.astral.sh/uv/getting-started/installation" >&2; exit 1; }
 	@test -x $@ || .uv/bin/python -m pip install --quiet 'uv>=0.9,<1'
 
-.venv/installed: $(LOCK) $(CONTAINER) | $(UV)
+.venv/installed: $(LOCK) $(CONTAINER) $(FEWER_COLLECTIONS) | $(UV)
 	@echo "== .venv: installing $(LOCK)"
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
 	@$(INSTALL) .venv --requirement $(LOCK)
 	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
 	@mkdir -p .venv/share/jupyter/lab/settings && cp studio/jupyterlab.json .venv/share/jupyter/lab/settings/overrides.json
+	@cp $(FEWER_COLLECTIONS) .venv/lib/python3*/site-packages
 	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
 	@echo "$(FROM)" >$@
 
@@ -81,6 +83,7 @@ endif
 	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --compile-bytecode --requirement $(LOCK_V3)
+	@cp $(FEWER_COLLECTIONS) .venv-v3/lib/python3*/site-packages
 	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
 	@touch $@
 
@@ -119,12 +122,13 @@ lint: .venv/installed  ## ruff on code and notebooks, notebook JSON in one form,
 	.venv/bin/cfn-lint studio/workshop.yaml
 
 unit: .venv-v3/installed
-	SANDBOX_IMAGES=/dev/null $(PYTHON) -m pytest --timeout=300 -p no:cacheprovider -q $(PARALLEL) tests
+	SANDBOX_IMAGES=/dev/null $(PYTHON) -m pytest --timeout=300 -p no:cacheprovider -q $(PARALLEL) --no-loadscope-reorder tests
 
 # SANDBOX_POLICY=arn:aws:iam::aws:policy/AmazonSageMakerFullAccess make managed: with no more rights than AWS's own policy gives.
 managed: .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
-	$(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(MANAGED)
+	@# nice: in `make test` local mode runs beside it, one job after the other, and should not wait.
+	$(SERIES) LOCAL_MODE=0 nice $(SANDBOX) $(NBVAL) $(PARALLEL) $(MANAGED)
 
 local: .venv-v3/installed image-if-docker
 	@echo "== notebooks, in local mode"
