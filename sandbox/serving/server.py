@@ -99,6 +99,7 @@ def main():
     if os.path.exists(MODEL + "/code/inference.py"):
         sys.exit("The sandbox does not run code/inference.py of a model: leave it out, or use AWS.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # which is not there: no Keras is imported, and no SavedModel needs one
     import inputs
     import models
 
