@@ -16,14 +16,16 @@ ROOT = Path(__file__).parents[1]
 SLOWEST = (
     "test_clients",
     "test_train",
-    "test_sandbox",
-    "test_on_aws",
     "test_exercises",
     "test_setup",
-    "test_tuning",
+    "test_endpoint_answers",
+    "test_on_aws",
+    "test_sandbox",
+    "test_job_life",
+    "test_endpoint_life",
     "test_tuning_clients",
-    "test_studio_mode",
-    "test_seats",
+    "test_tuning",
+    "test_job_machine",
 )
 # A shell lets its background jobs ignore Ctrl-C, and their children with them: these tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
