@@ -61,7 +61,7 @@ DIFFERENCES = {
         "a request to look at, never run: the instance for new accounts, and a place of its own for the code",
     ),
     "04 estimator": (
-        {"sagemaker_session": "est.sagemaker_session", "**": "copy.deepcopy({**parameters, **change})"},
+        {"sagemaker_session": "est.sagemaker_session", "**": "values"},
         "each parameter is changed once, to see which field of the request moves; one session for all of them",
     ),
     "04 look": (
