@@ -5,6 +5,7 @@ The process then assumes an execution role and exports its credentials, as a Stu
 """
 
 import os
+import ssl
 from pathlib import Path
 
 import certifi
@@ -39,10 +40,11 @@ def without_users_settings(environment):
 
 def with_public_authorities(ca_bundle):
     """-> A file beside this one that has those whom this machine trusts, too: for clients that also speak to others."""
-    named = (os.environ.get(name) for name in CA_VARIABLES)
-    public = next((file for file in named if file and os.path.isfile(file)), certifi.where())
+    named = [os.environ.get(name) for name in CA_VARIABLES]
+    files = [*named, ssl.get_default_verify_paths().cafile, "/etc/ssl/certs/ca-certificates.crt", certifi.where()]
+    public = next(file for file in files if file and os.path.isfile(file))
     both = Path(ca_bundle).with_name("with-public.pem")
-    both.write_text(Path(ca_bundle).read_text() + Path(public).read_text())
+    both.write_bytes(Path(ca_bundle).read_bytes() + Path(public).read_bytes())
     return str(both)
 
 
