@@ -291,7 +291,7 @@ def test_sdk_3_from_the_model_builder_to_the_endpoint(tmp_path, models):
         )
         builder = ModelBuilder(
             image_uri=image, s3_model_data_url=uri, role_arn=get_execution_role(), sagemaker_session=session,
-            instance_type="ml.m5.xlarge",
+            instance_type="ml.m5.xlarge", model_path=sys.argv[2],  # else in /tmp, where another user's may be
         )
         builder.build(model_name="built")
         built = builder.deploy(endpoint_name="built", initial_instance_count=1, instance_type="ml.m5.xlarge")
@@ -306,6 +306,7 @@ def test_sdk_3_from_the_model_builder_to_the_endpoint(tmp_path, models):
         print("=>", list(Endpoint.get_all()), list(Model.get_all()))
         """,
         content,
+        tmp_path / "builder",
         python=PYTHON_V3,
     )
     assert found == ["{'predictions': [[6.0, 6.0]]}", "built InService", "[] []"]
