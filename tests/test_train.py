@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,6 +27,14 @@ PORT = 20000 + os.getpid() % 10000  # no other run of these tests, and no job, h
 def module():
     sys.path.insert(0, str(SCRIPT.parent))  # as `python train.py` does, for the files beside it
     return importlib.import_module("train")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def temporary_files(tmp_path_factory):
+    """A process that is killed leaves TensorFlow's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -275,7 +284,7 @@ def start(folder, training, testing, *options, script=SCRIPT, **environment):
     command = [sys.executable, script, "--training", training, "--testing", testing, *options]
     places = {"SM_MODEL_DIR": folder / "model", "SM_OUTPUT_DATA_DIR": folder / "output", "SM_OUTPUT_DIR": folder}
     folder.mkdir(exist_ok=True)
-    places["CLUSTER_PORT"] = PORT
+    places.update(CLUSTER_PORT=PORT, TMPDIR=tempfile.gettempdir())
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}, **environment}
     pipe = subprocess.PIPE
     process = subprocess.Popen([*map(str, command)], env=environment, stdout=pipe, stderr=pipe, text=True)
