@@ -127,8 +127,7 @@ unit: .venv-v3/installed
 # SANDBOX_POLICY=arn:aws:iam::aws:policy/AmazonSageMakerFullAccess make managed: with no more rights than AWS's own policy gives.
 managed: .venv-v3/installed
 	@echo "== notebooks, as managed jobs in the sandbox"
-	@# nice: in `make test` local mode runs beside it, one job after the other, and should not wait.
-	$(SERIES) LOCAL_MODE=0 nice $(SANDBOX) $(NBVAL) $(PARALLEL) $(MANAGED)
+	$(SERIES) LOCAL_MODE=0 $(SANDBOX) $(NBVAL) $(PARALLEL) $(MANAGED)
 
 local: .venv-v3/installed image-if-docker
 	@echo "== notebooks, in local mode"
