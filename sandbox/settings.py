@@ -5,6 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 REGION = "us-east-1"
+# Not the sandbox's own: where requests, OpenSSL and curl look for the authorities that they trust.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 
 def number(name, default):

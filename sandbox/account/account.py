@@ -25,8 +25,6 @@ TRUST_POLICY = settings.ROOT / "notebooks" / "policies" / "trust-policy.json"
 # Of the user's environment, what could lead to the user's own account, proxy or settings stays outside.
 FOREIGN_PREFIXES = ("AWS_", "BOTO_", "MOTO_", "SAGEMAKER_", "SANDBOX_")
 FOREIGN_SUFFIX = "_PROXY"
-# Where requests, OpenSSL and curl look for the authorities that they trust.
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 
 def without_users_settings(environment):
@@ -40,7 +38,7 @@ def without_users_settings(environment):
 
 def with_public_authorities(ca_bundle):
     """-> A file beside this one that has those whom this machine trusts, too: for clients that also speak to others."""
-    named = [os.environ.get(name) for name in CA_VARIABLES]
+    named = [os.environ.get(name) for name in settings.CA_VARIABLES]
     files = [*named, ssl.get_default_verify_paths().cafile, "/etc/ssl/certs/ca-certificates.crt", certifi.where()]
     public = next(file for file in files if file and os.path.isfile(file))
     both = Path(ca_bundle).with_name("with-public.pem")
@@ -128,7 +126,7 @@ class Account:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CA_BUNDLE": self.ca_bundle,
-            **dict.fromkeys(CA_VARIABLES, self.with_public),
+            **dict.fromkeys(settings.CA_VARIABLES, self.with_public),
             "HTTPS_PROXY": self.proxies[0].url,
             "HTTP_PROXY": self.proxies[0].url,
             "NO_PROXY": "localhost,127.0.0.1",

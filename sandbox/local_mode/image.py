@@ -7,12 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sandbox import settings
 from sandbox.local_mode.docker import IMAGE
 
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 MACHINE = Path(__file__).parents[1] / "machine"
-# Where pip, requests, OpenSSL and curl look for the CA bundle of a corporate network.
-CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+# Where the CA bundle of a corporate network may be named.
+CA_VARIABLES = ("PIP_CERT", *settings.CA_VARIABLES)
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
