@@ -289,6 +289,35 @@ def test_a_tensorflow_whose_modules_lie_elsewhere_is_imported_itself(tmp_path):
     assert found.stdout == "the real one\n", found.stderr
 
 
+def test_a_process_with_tensorflow_ends_soon_and_loses_nothing(tmp_path):
+    """What an import made is not searched for garbage; what the script made is, and its open files reach the disk."""
+    (tmp_path / "tensorflow.py").write_text("stay = [[] for _ in range(300_000)]")
+    script = """
+import fewer_collections, gc, sys
+class Writer:
+    def __init__(self, file):
+        self.file, self.circle = open(f"{sys.argv[1]}/{file}", "w"), self
+        self.file.write("saved")
+    def __del__(self):
+        print("cleared away:", self.file.name[-3:], flush=True)
+before = Writer("before")
+import tensorflow
+after, closed = Writer("after"), Writer("closed")
+closed.file.close()
+Writer("one")
+print(200_000 < gc.get_freeze_count() < 400_000)
+Writer("two")
+"""
+    path = f"{tmp_path}:{images.TOOLKIT.parent}"
+    command = [sys.executable, "-S", "-c", script, tmp_path]
+    found = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("True\ncleared away: one\ncleared away: two\n", "")
+    assert {name: (tmp_path / name).read_text() for name in ("before", "after")} == {
+        "before": "saved",
+        "after": "saved",
+    }
+
+
 def test_first_failure_ends_the_other_hosts(cloud):
     began = time.time()
     job = cloud.run(

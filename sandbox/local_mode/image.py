@@ -21,7 +21,7 @@ def main():
     ca_bundle = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), os.devnull)
     proxies = [name for name in PROXY_VARIABLES if name in os.environ]
     with tempfile.TemporaryDirectory(prefix="sagemaker-image-") as context:
-        for file in (DOCKERFILE, MACHINE / "container.txt", MACHINE / "toolkit.py"):
+        for file in (DOCKERFILE, *(MACHINE / name for name in ("container.txt", "toolkit.py", "fewer_collections.py"))):
             shutil.copy(file, context)
         shutil.copyfile(ca_bundle, os.path.join(context, "ca.pem"))
         # The host's network, because a proxy may listen on this machine's loopback.
