@@ -206,8 +206,8 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 .matrix/2.18.1/installed: BESIDE = $(TOOLKITS) keras==3.6.0
 .matrix/%/installed: Makefile $(CONTAINER) | $(UV)
 	@echo "== $(@D): installing TensorFlow $*"
-	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "TensorFlow $* needs another Python: for 2.3.1, \
-	install Python 3.7 (pyenv install 3.7), or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
+	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "$(@D) was not made, for the reason above. Where it is \
+	the Python: 2.3.1 needs 3.7. Install it (pyenv install 3.7), or name it: make PYTHON_3_7=/path/to/python3.7 matrix" >&2; exit 1; }
 	@$(INSTALL) $(@D) --compile-bytecode $(TENSORFLOW)==$* 'pytest<10' 'setuptools<81' $(BESIDE)
 	@$(INSTALL) $(@D) --no-deps $(CODE)
 	@touch $@
@@ -217,8 +217,9 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 .matrix/studio-4.5/installed: SYSTEM_PYTHON = $(PYTHON_3_12)
 .matrix/studio-%/installed: tests/images/studio-%.txt | $(UV)
 	@echo "== $(@D): installing the packages of SageMaker Distribution $*"
-	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "This image needs its own Python: install it (pyenv install 3.11 3.12), \
-	or name it: make PYTHON_3_11=/path/to/python3.11 PYTHON_3_12=/path/to/python3.12 matrix" >&2; exit 1; }
+	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' $(@D) || { echo "$(@D) was not made, for the reason above. Where it is \
+	the Python: install it (pyenv install 3.11 3.12), or name it: make PYTHON_3_11=/path/to/python3.11 PYTHON_3_12=/path/to/python3.12 \
+	matrix" >&2; exit 1; }
 	@$(INSTALL) $(@D) --compile-bytecode --requirement $<
 	@test ! -e $(<:.txt=.no-deps) || $(INSTALL) $(@D) --no-deps --requirement $(<:.txt=.no-deps)
 	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
