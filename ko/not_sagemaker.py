@@ -45,13 +45,18 @@ def prepare(sdk=2):
 
 
 def short_errors():
-    """Show an error as its last line, also after a library has brought its own way (SDK 2 installs that of rich)."""
+    """Show an error as its last line, also where a library would bring its own way (the SDKs install that of rich)."""
     from IPython import get_ipython
 
+    with contextlib.suppress(ImportError):
+        import rich.traceback
+
+        rich.traceback.install = lambda **options: None  # an SDK that a later cell imports calls it
     shell = get_ipython()
     if shell:
         shell.InteractiveTB.set_mode("Minimal")
-        shell.events.register("pre_run_cell", lambda info: vars(shell).pop("_showtraceback", None))
+        for way in ("showtraceback", "_showtraceback", "showsyntaxerror"):  # of an SDK that was imported before
+            vars(shell).pop(way, None)
 
 
 def table(rows, columns=None):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -133,6 +135,20 @@ def test_what_is_not_sagemaker_stands_beside_the_notebooks(path):
         sdk = "prepare(sdk=3)" if path.name.startswith("10-") else "prepare()"
         assert code_cells(path)[0].source.startswith("from not_sagemaker import ")
         assert any(sdk in cell.source for cell in code_cells(path)[:2])
+
+
+@pytest.mark.parametrize("order", (("short_errors()", "old = install()"), ("old = install()", "short_errors()")))
+def test_an_error_is_one_line_whenever_a_library_brings_its_own_way(order):
+    """Under SDK 3 of July 2026 `import sagemaker.core` does, maybe in the very cell that fails."""
+    script = f"""
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_cell("from not_sagemaker import short_errors")
+for line in {[*order, "old = install(); 1 / 0"]}:
+    shell.run_cell(f"from rich.traceback import install; {{line}}")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "notebooks", capture_output=True, text=True)
+    assert re.sub(r"\x1b\[[\d;]*m", "", done.stdout) == "ZeroDivisionError: division by zero\n\n", done
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *EXERCISES], ids=lambda path: path.stem)
