@@ -61,7 +61,10 @@ def setup(app):
     sidebar = {
         say("Notebooks"): names(".ipynb", "notebooks/"),
         say("Practice"): lists,
-        say("To look up"): [name for name in names(".md") if name != "index"] + names(".ipynb", "studio/"),
+        say("To look up"): [
+            *(name for name in names(".md") if name != "index"),
+            *(f"{say('Slides')} <{name}>" for name in names(".ipynb", "studio/")),  # its title is that of the site
+        ],
     }
 
     def write(app):
