@@ -1,7 +1,8 @@
 """python tests/minutes.py: write the tables of studio/guide.md, computed from the committed notebooks.
 
 Minutes: 150 words of prose a minute, 10 seconds a code cell, and the waiting on AWS that a notebook's line "Time"
-names, shared out equally among its cells that start a job or an endpoint. An exercise takes what its own line says.
+names, shared out equally among its cells that start a job or an endpoint, or change one. An exercise takes what its own
+line says.
 Seconds in the sandbox and costs are those of notebooks/COST.md.
 """
 
@@ -21,7 +22,7 @@ WORDS_A_MINUTE = 150
 MINUTES_A_CELL = 10 / 60
 QUESTIONS = 0.1  # of all that is taught
 SPACE = 0.05  # USD an hour, ml.t3.medium: notebooks/COST.md
-STARTING = ("fit", "train", "deploy")
+STARTING = ("fit", "train", "deploy", "update_endpoint")
 STARTS = re.compile(rf"\.({'|'.join(STARTING)})\(")
 NOT_READ = re.compile(r"<details>.*?</details>|\]\([^)]*\)|<[^>]*>|^\|[-:| ]+\|$", re.DOTALL | re.MULTILINE)
 FRAME = ("What you will be able to do", "Before you start", "Clean up", "Check yourself", "Summary", "Next")
@@ -97,6 +98,14 @@ def time_line(path):
     return whole, sum(waiting)
 
 
+def waits(cell):
+    """Whether a cell starts something, and was not refused."""
+    refused = any(
+        output.output_type == "error" and output.ename != "UnexpectedStatusException" for output in cell.outputs
+    )
+    return STARTS.search(cell.source) and not refused
+
+
 def sections(path):
     """A notebook -> [Section], from heading to heading of the second level: minutes of reading and running, minutes of
     waiting, and the code. What frames each notebook is one section at its begin and one at its end."""
@@ -118,7 +127,7 @@ def sections(path):
         else:
             found[-1][1] += MINUTES_A_CELL
             found[-1][3].append(TransformerManager().transform_cell(cell.source))
-            if STARTS.search(cell.source):
+            if waits(cell):
                 starts.append(found[-1])
     for entry in starts:
         entry[2] += time_line(path)[1] / len(starts)
@@ -211,13 +220,13 @@ def clock(minute):
 
 
 def stops(route):
-    """The rows of a route before the clock: [(minutes, US cents, what)]"""
+    """The rows of a route before the clock: [(minutes, of them waiting on AWS, US cents, what)]"""
     for name, *rest in route:
         if rest and isinstance(rest[0], int):
-            yield rest[0], 0, name
+            yield rest[0], 0, 0, name
         elif name.startswith("exercise"):
             path = exercise(name.split()[1])
-            yield time_line(path)[0], cost(path), "Exercise " + link(path, name.split()[1])
+            yield *time_line(path), cost(path), "Exercise " + link(path, name.split()[1])
         else:
             path = notebooks()[name]
             without = [part for part in sections(path) if part.title.strip("`").startswith(tuple(rest))] if rest else []
@@ -225,30 +234,33 @@ def stops(route):
             what = f"{link(path, name)} {title(path)}"
             if without:
                 what += ", without " + ", ".join(f"*{part.title}*" for part in without)
-            yield math.ceil(sum(part.reading + part.waiting for part in taken)), cost(path), what
+            waiting = sum(part.waiting for part in taken)
+            yield math.ceil(sum(part.reading for part in taken) + waiting), round(waiting), cost(path), what
 
 
 def with_questions(route):
     rows = list(stops(route))
-    taught = sum(minutes for minutes, _, what in rows if what not in BREAKS)
-    return [*rows, (math.ceil(QUESTIONS * taught), 0, "Questions, and whatever went slower")]
+    taught = sum(minutes for minutes, *_, what in rows if what not in BREAKS)
+    return [*rows, (math.ceil(QUESTIONS * taught), 0, 0, "Questions, and whatever went slower")]
 
 
 def route_table(route):
-    rows, now = [], BEGIN
-    for minutes, _, what in with_questions(route):
-        rows.append([clock(now), minutes, what])
-        now += minutes
-    rows.append([clock(now), now - BEGIN, "**The end**"])
-    return table(["at", "minutes", "what"], rows)
+    rows, now, waited = [], BEGIN, 0
+    for minutes, waiting, _, what in with_questions(route):
+        rows.append([clock(now), minutes, waiting or "", what])
+        now, waited = now + minutes, waited + waiting
+    rows.append(
+        [clock(now), "", "", f"**The end**; in the sandbox, where nobody waits for AWS, at {clock(now - waited)}"]
+    )
+    return table(["at", "minutes", "of them waiting", "what"], rows)
 
 
 def costs_table():
     rows = []
     for name, route in ROUTES.items():
         found = with_questions(route)
-        hours = sum(minutes for minutes, _, _ in found) / 60
-        jobs = sum(cents for _, cents, _ in found) / 100
+        hours = sum(minutes for minutes, *_ in found) / 60
+        jobs = sum(cents for _, _, cents, _ in found) / 100
         seat = jobs + SPACE * hours
         dollars = [f"{amount:.2f}" for amount in (jobs, SPACE * hours, seat, 30 * seat)]
         rows.append([name.replace("-", " "), *dollars])

@@ -3,7 +3,7 @@
 import minutes
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 LENGTHS = {"two-hours": 2 * 60, "half-day": 4 * 60, "full-day": 8 * 60}
 
@@ -36,6 +36,24 @@ def test_minutes_of_words_cells_and_waiting(notebook):
     assert first.reading == pytest.approx(150 / 150 + 10 / 60)
     assert second.reading == pytest.approx(150 / 150 + 10 / 60)
     assert end.reading == pytest.approx(3 / 150 + 10 / 60)
+
+
+def test_a_request_that_is_refused_takes_no_time(notebook):
+    whole = nbformat.read(notebook, as_version=4)
+    for ename, waiting in (("ClientError", [4, 0]), ("UnexpectedStatusException", [2, 2])):
+        whole.cells[6].outputs = [new_output("error", ename=ename, evalue="", traceback=[])]
+        nbformat.write(whole, notebook)
+        assert [part.waiting for part in minutes.sections(notebook)[1:3]] == waiting
+
+
+def test_the_clock_of_a_route_with_and_without_waiting(notebook, monkeypatch):
+    monkeypatch.setattr(minutes, "notebooks", lambda: {"01": notebook})
+    monkeypatch.setattr(minutes, "link", lambda path, text: text)
+    monkeypatch.setattr(minutes, "cost", lambda path: 0)
+    *_, first, questions, end = minutes.route_table([("Welcome", 10), ("01",)]).splitlines()
+    assert first == "| 9:10 | 7 | 4 | 01 A title |"
+    assert questions == "| 9:17 | 2 |  | Questions, and whatever went slower |"
+    assert end == "| 9:19 |  |  | **The end**; in the sandbox, where nobody waits for AWS, at 9:15 |"
 
 
 def test_what_can_be_left_out(notebook):
@@ -77,7 +95,7 @@ def test_the_breaks_come_in_time():
     """Nobody sits longer than two and a quarter hours."""
     for route in minutes.ROUTES.values():
         sitting = 0
-        for taken, _, what in minutes.with_questions(route):
+        for taken, *_, what in minutes.with_questions(route):
             sitting = 0 if what in minutes.BREAKS else sitting + taken
             assert sitting <= 135, what
 
