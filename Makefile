@@ -46,7 +46,6 @@ help:  ## list the targets
 CONTAINER := sandbox/machine/container.txt
 # Python reads each .pth file of an environment when it starts: https://docs.python.org/3/library/site.html
 FEWER_COLLECTIONS := sandbox/machine/fewer_collections.py
-COLLECT_LESS := cp '$(CURDIR)/$(FEWER_COLLECTIONS)' . && echo import fewer_collections >fewer_collections.pth
 # Every package of an environment with its version, for all platforms. `make locks` writes them; NEWEST=1 installs what
 # the ranges in requirements*.txt allow today instead.
 LOCK := $(if $(NEWEST),tests/requirements.txt,tests/locks/requirements.txt)
@@ -72,7 +71,8 @@ endif
 	@$(INSTALL) .venv --requirement $(LOCK)
 	@$(INSTALL) .venv --no-deps --requirement $(CONTAINER)
 	@mkdir -p .venv/share/jupyter/lab/settings && cp studio/jupyterlab.json .venv/share/jupyter/lab/settings/overrides.json
-	@cd .venv/lib/python3*/site-packages && $(COLLECT_LESS)
+	@cp $(FEWER_COLLECTIONS) .venv/lib/python3*/site-packages
+	@cd .venv/lib/python3*/site-packages && echo import fewer_collections >fewer_collections.pth
 	@sed -i 's/Python 3 (ipykernel)/Python 3 (SageMaker SDK 2)/' .venv/share/jupyter/kernels/python3/kernel.json
 	@echo "$(FROM)" >$@
 
@@ -85,7 +85,6 @@ endif
 	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --compile-bytecode --requirement $(LOCK_V3)
-	@cd .venv-v3/lib/python3*/site-packages && $(COLLECT_LESS)
 	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
 	@touch $@
 

@@ -6,11 +6,12 @@ import os
 import socket
 import ssl
 import tarfile
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from cloud import BUCKET, algorithm, channel
+from cloud import BUCKET, algorithm, channel, wait_for
 
 from sandbox.account import backend
 
@@ -243,6 +244,16 @@ def test_an_encrypted_connection_ends_as_tls_wants(cloud):
         connection.sendall(b"GET / HTTP/1.1\r\nHost: s3.amazonaws.com\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+def test_a_client_that_breaks_off_leaves_no_traceback(cloud, capfd):
+    """SDK 3's report, for example, when Python ends in the middle of it."""
+    with socket.create_connection(("127.0.0.1", cloud.account.proxies[0].port)) as connection:
+        connection.sendall(b"CONNECT s3.amazonaws.com:443 HTTP/1.1\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"\x16\x03\x01")  # the begin of a handshake
+    wait_for(lambda: not [thread for thread in threading.enumerate() if "process_request" in thread.name])
+    assert capfd.readouterr().err == ""
 
 
 def test_archives_keep_empty_folders_and_links(cloud):

@@ -8,6 +8,7 @@ caught on their way out: clients run with HTTPS_PROXY set to this proxy and AWS_
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit, urlunsplit
@@ -87,11 +88,17 @@ class Handler(backend.ProxyRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that broke off is no fault of the sandbox's
+            super().handle_error(request, client_address)
+
+
 class Proxy:
     """The proxy on this machine's loopback, and on each socket that it is told to accept from."""
 
     def __init__(self, host="127.0.0.1"):
-        self.server = ThreadingHTTPServer((host, 0), Handler)
+        self.server = Server((host, 0), Handler)
         self.port = self.server.server_port
         self.url = f"http://{host}:{self.port}"
 

@@ -3,6 +3,9 @@
 TensorFlow and the SageMaker SDK make hundreds of thousands of objects that stay. Python looks through them again and
 again while it imports them, and when it ends: a third of the time of a process that imports TensorFlow, without this
 file. What a script makes after that is cleared away as ever, and the files that it left open are written to their end.
+
+Not for SDK 3: a thread of its own may still send a report when Python ends. The sooner that is, the likelier the thread
+finds OpenSSL gone.
 """
 
 import atexit
