@@ -33,12 +33,9 @@ class Handler(backend.ProxyRequestHandler):
     disable_nagle_algorithm = True  # an answer is written in parts
 
     def handle(self):
-        try:
-            if self.connection.recv(1, socket.MSG_PEEK) == TLS:  # a client that knows no proxy, see Account
-                self.connection = backend.encrypted(self.connection, "127.0.0.1")
-                self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
-        except OSError:  # nothing came, or no TLS after all
-            return
+        if self.connection.recv(1, socket.MSG_PEEK) == TLS:  # a client that knows no proxy, see Account
+            self.connection = backend.encrypted(self.connection, "127.0.0.1")
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
         super().handle()
 
     def do_CONNECT(self):
@@ -90,7 +87,8 @@ class Handler(backend.ProxyRequestHandler):
 
 class Server(ThreadingHTTPServer):
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], OSError):  # a client that broke off is no fault of the sandbox's
+        """A client that breaks off, or speaks no TLS after all, is no fault of the sandbox's."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError, ssl.SSLError)):
             super().handle_error(request, client_address)
 
 
