@@ -1,6 +1,6 @@
 """python tests/minutes.py: write the tables of studio/guide.md, computed from the committed notebooks.
 
-Minutes: 150 words of prose a minute, 10 seconds a code cell, and the waiting on AWS that a notebook's line "Time"
+Minutes: 150 words of prose a minute, 20 seconds a code cell, and the waiting on AWS that a notebook's line "Time"
 names, shared out equally among its cells that start a job or an endpoint, or change one. An exercise takes what its own
 line says.
 Seconds in the sandbox and costs are those of notebooks/COST.md.
@@ -19,7 +19,7 @@ from save_outputs import read_page
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "studio" / "guide.md"
 WORDS_A_MINUTE = 150
-MINUTES_A_CELL = 10 / 60
+MINUTES_A_CELL = 20 / 60
 QUESTIONS = 0.1  # of all that is taught
 SPACE = 0.05  # USD an hour, ml.t3.medium: notebooks/COST.md
 STARTING = ("fit", "train", "deploy", "update_endpoint")
@@ -32,15 +32,14 @@ Section = namedtuple("Section", "title reading waiting code")
 ROUTES = {
     "two-hours": [
         ("Welcome and the slides", 10),
-        ("00",),
         ("01",),
-        ("03",),
-        ("04", "One by one", "All eleven"),
-        ("05", "In a script", "Everything", "More than"),
-        ("07",),
+        ("03", "TrainingInput", "When the address"),
+        ("04", "All eleven", "One by one"),
+        ("05", "The container", "In a script", "Hosts and log", "Everything", "More than"),
+        ("07", "Bring the model"),
     ],
     "half-day": [
-        ("Welcome and the slides", 10),
+        ("Welcome and the slides", 15),
         ("00",),
         ("01",),
         ("02",),
@@ -52,10 +51,9 @@ ROUTES = {
         ("Break", 10),
         ("07",),
         ("exercise 07",),
-        ("06", "Read the log"),
     ],
     "full-day": [
-        ("Welcome and the slides", 10),
+        ("Welcome and the slides", 20),
         ("00",),
         ("01",),
         ("02",),
@@ -71,11 +69,9 @@ ROUTES = {
         ("exercise 07",),
         ("Break", 15),
         ("08",),
-        ("09",),
         ("Break", 15),
         ("11",),
         ("12",),
-        ("10",),
     ],
 }
 BREAKS = ("Break", "Lunch")
