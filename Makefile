@@ -85,7 +85,7 @@ endif
 	@$(PYTHON) -W ignore -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv-v3
 	@$(INSTALL) .venv-v3 --compile-bytecode --requirement $(LOCK_V3)
-	@$(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
+	@JUPYTER_PATH="$$PWD/.venv/share/jupyter" $(PYTHON_V3) -m ipykernel install --prefix .venv --name sagemaker-v3 --display-name "Python 3 (SageMaker SDK 3)" >/dev/null
 	@touch $@
 
 locks: | $(UV)  ## write tests/locks: the newest versions that requirements*.txt allow, on the Pythons of the series
@@ -221,7 +221,7 @@ TOOLKITS := boto3 inotify_simple==1.2.1 paramiko psutil retrying six
 	matrix" >&2; exit 1; }
 	@$(INSTALL) $(@D) --compile-bytecode --requirement $<
 	@test ! -e $(<:.txt=.no-deps) || $(INSTALL) $(@D) --no-deps --requirement $(<:.txt=.no-deps)
-	@$(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
+	@JUPYTER_PATH="$$PWD/$(@D)/kernels/share/jupyter" $(@D)/bin/python -m ipykernel install --prefix $(@D)/kernels \
 	--name $(if $(filter studio-$*,$(SDK_3_IMAGES)),sagemaker-v3,python3) >/dev/null
 	@touch $@
 
