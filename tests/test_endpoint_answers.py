@@ -86,6 +86,7 @@ def answer(served, body, **more):
     [
         ({"instances": [[1, 2, 3]]}, {"predictions": [[12, 12]]}),
         ({"instances": [{"x": [1, 2, 3]}, {"x": [0.5, 0, 0]}]}, {"predictions": [[12, 12], [1, 1]]}),
+        ({"instances": [[0.1234, 0, 0]]}, {"predictions": [[0.2468, 0.2468]]}),
         ({"inputs": [[1, 2, 3]]}, {"outputs": [[12, 12]]}),
         ({"inputs": {"x": [[1, 2, 3]]}}, {"outputs": [[12, 12]]}),
         ([[1, 2, 3], [0, 0, 1]], {"predictions": [[12, 12], [2, 2]]}),

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from cloud import BUCKET, ROLE, ROOT, role_without, wait_for
 
 from sandbox.tuning import job as tuning_job
+from sandbox.tuning.ranges import read
 
 OVER = ("Completed", "Failed", "Stopped")
 # The best lr is 0.01, the best size 16.
@@ -182,6 +183,14 @@ def test_grid_tries_every_combination_once(cloud):
         (("optimizer", optimizer), ("size", size)) for optimizer in ('"sgd"', "adam") for size in ("16", "8")
     ]
     assert job["BestTrainingJob"]["TunedHyperParameters"]["size"] == "8"  # its loss is 8, which is maximized
+
+
+@pytest.mark.parametrize("kind", ["Minimize", "Maximize"])
+def test_the_search_goes_where_the_objective_says(cloud, kind):
+    request = asked(cloud, kind=kind)
+    found = read(request["HyperParameterTuningJobConfig"]["ParameterRanges"])
+    job = tuning_job.TuningJob("us-east-1", request, found, start_training=None)
+    assert job.strategy.study.direction.name == kind.upper()
 
 
 def test_as_many_at_a_time_as_asked_and_as_the_machine_bears(cloud, monkeypatch):
