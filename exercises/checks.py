@@ -467,7 +467,7 @@ def ask(ask):
     [request] = endpoint.requests
     try:
         asked = json.loads(request.get("Body", ""))
-    except ValueError:
+    except (TypeError, ValueError):
         yield say("The `Body` of the request is no JSON.")
     if request.get("EndpointName") != "double" or request.get("ContentType") != "application/json":
         yield say("The request needs the `EndpointName` that `ask` gets, and the `ContentType` of JSON.")
