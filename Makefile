@@ -65,7 +65,7 @@ endif
 	missing: apt-get install python3-venv; or install uv: https://docs.astral.sh/uv/getting-started/installation" >&2; exit 1; }
 	@test -x $@ || .uv/bin/python -m pip install --quiet 'uv>=0.9,<1'
 
-.venv/installed: $(LOCK) $(CONTAINER) $(FEWER_COLLECTIONS) | $(UV)
+.venv/installed: $(LOCK) $(CONTAINER) $(FEWER_COLLECTIONS) studio/jupyterlab.json | $(UV)
 	@echo "== .venv: installing $(LOCK)"
 	@$(UV) venv --quiet --seed --clear --python '$(SYSTEM_PYTHON)' .venv
 	@$(INSTALL) .venv --requirement $(LOCK)
