@@ -92,6 +92,11 @@ def policy(policy, bucket):
 # --- 3. Data upload -------------------------------------------------------------------------------
 
 
+def unpacked(name):
+    """A file of MNIST."""
+    return gzip.decompress((Path(__file__).parents[1] / "data" / name).read_bytes())
+
+
 @exercise
 def thousand(sess, address):
     if not str(address).startswith("s3://"):
@@ -113,6 +118,9 @@ def thousand(sess, address):
             )
         if len(content) != {2049: 8 + 1000, 2051: 16 + 1000 * 784}[kind]:
             yield say("`{name}` does not hold what its header says.", name=name)
+        start, original = {2049: (8, "labels-idx1"), 2051: (16, "images-idx3")}[kind]
+        if content[start:] != unpacked(f"train-{original}-ubyte.gz")[start : len(content)]:
+            yield say("`{name}` does not hold MNIST's first 1,000: is the old header still in it?", name=name)
 
 
 @exercise
@@ -149,6 +157,8 @@ def cheaper(before, after):
         yield say("The machine is {machine}; take an `ml.m5.xlarge`.", machine=after["ResourceConfig.InstanceType"])
     if after["ResourceConfig.VolumeSizeInGB"] > 30 or after["StoppingCondition.MaxRuntimeInSeconds"] > 600:
         yield say("At most 30 GB and 600 seconds are wanted.")
+    if (seconds := after["StoppingCondition.MaxRuntimeInSeconds"]) < 60:
+        yield say("`max_run` counts seconds: after {seconds} of them the job would be stopped.", seconds=seconds)
 
 
 @exercise
@@ -238,10 +248,10 @@ def run_as_a_job(script, data, *options):
     """Run a script with a channel `points`, in an empty folder, as a job would -> what is wrong, or None; and the files
     of its model and of its other results, as name -> bytes."""
     with tempfile.TemporaryDirectory() as place:
-        folders = {"SM_MODEL_DIR": Path(place, "model"), "SM_OUTPUT_DATA_DIR": Path(place, "output")}
+        folders = {"SM_MODEL_DIR": Path(place, "model"), "SM_OUTPUT_DATA_DIR": Path(place, "output", "data")}
         for folder in folders.values():
-            folder.mkdir()
-        environment = {**os.environ, "SM_CHANNEL_POINTS": str(data)}
+            folder.mkdir(parents=True)
+        environment = {**os.environ, "SM_CHANNEL_POINTS": str(data), "SM_OUTPUT_DIR": str(Path(place, "output"))}
         environment.update({name: str(folder) for name, folder in folders.items()})
         code = Path(place, "code")
         code.mkdir()

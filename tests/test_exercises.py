@@ -167,6 +167,7 @@ WRONG = [  # a check, what it gets, and what it says; None: it is right
     ("cheaper", (CHEAP[1], request("ml.m5.large")), "The machine is ml.m5.large"),
     ("cheaper", (CHEAP[1], request(volume=31)), "At most 30 GB"),
     ("cheaper", (CHEAP[1], request(seconds=601)), "At most 30 GB"),
+    ("cheaper", (CHEAP[1], request(seconds=10)), "after 10 of them"),
     ("booleans", (lambda arguments: arguments[1] in ("True", "1"),), None),
     ("booleans", (lambda arguments: bool(arguments[1]),), "gives True, not False"),
     ("booleans", (lambda arguments: int(arguments[1] in ("True", "1")),), "gives 0, not False"),
@@ -237,17 +238,32 @@ class Bucket(SimpleNamespace):
 
 
 def test_a_thousand_images(capsys):
-    images, labels = struct.pack(">4I", 2051, 1000, 28, 28), struct.pack(">2I", 2049, 1000)
-    right = {"p/i": images + bytes(784000), "p/l": labels + bytes(1000)}
+    header, images = struct.pack(">4I", 2051, 1000, 28, 28), checks.unpacked("train-images-idx3-ubyte.gz")
+    labels = struct.pack(">2I", 2049, 1000) + checks.unpacked("train-labels-idx1-ubyte.gz")[8:1008]
+    right = {"p/i": header + images[16:784016], "p/l": labels}
     for address, files, sentence in (
         ("s3://b/p/", right, checks.RIGHT),
         ("p/", right, "not an address in S3"),
         ("s3://b/p", right, "must end with a slash"),
         ("s3://b/p/", {"p/i": right["p/i"]}, "There are 1 files"),
         ("s3://b/p/", right | {"p/l": struct.pack(">2I", 2049, 60000)}, "The header of `l` says 2049 and 60000"),
-        ("s3://b/p/", right | {"p/i": images + bytes(784)}, "`i` does not hold what its header says"),
+        ("s3://b/p/", right | {"p/i": header + images[16:800]}, "`i` does not hold what its header says"),
+        ("s3://b/p/", right | {"p/i": header + images[:784000]}, "`i` does not hold MNIST's first 1,000"),
     ):
         checks.thousand(Bucket(files=files), address)
+        assert sentence in capsys.readouterr().out
+
+
+def test_a_result_in_each_folder_that_a_job_has(capsys, tmp_path):
+    script = tmp_path / "errors.py"
+    for folder, sentence in (
+        ("SM_OUTPUT_DATA_DIR", checks.RIGHT),
+        ("SM_OUTPUT_DIR", "would be lost with the machine"),
+        ("SM_MODEL_DIR", "lies beside the model"),
+        ("SM_NO_DIR", "KeyError: 'SM_NO_DIR'"),
+    ):
+        script.write_text(f"import os; open(os.environ['{folder}'] + '/errors.csv', 'w')")
+        checks.results(script, tmp_path)
         assert sentence in capsys.readouterr().out
 
 
