@@ -127,7 +127,7 @@ def thousand(sess, address):
 def sharded(config):
     if config.get("InputMode") != "FastFile":
         yield say(
-            "The input mode is {mode}; the script should start at once, without a copy.",
+            "The input mode is {mode}; with `FastFile` the script starts at once, and need not be changed.",
             mode=config.get("InputMode", "File"),
         )
     if config["DataSource"]["S3DataSource"]["S3DataDistributionType"] != "ShardedByS3Key":
@@ -210,7 +210,11 @@ def variables(variables, training_env):
     for name, path in channels.items():
         if result[name] != path:
             yield say("`{name}` is not the folder of its channel.", name=name)
-    if json.loads(result["SM_HPS"]) != training_env["hyperparameters"]:
+    try:
+        read = json.loads(result["SM_HPS"])
+    except ValueError:
+        read = None
+    if read != training_env["hyperparameters"]:
         yield say("`SM_HPS`, read as JSON, should give the hyperparameters with their types.")
 
 
@@ -281,6 +285,8 @@ def results(script, data):
     fault, model, output = run_as_a_job(script, data, "--degree", "1")
     if fault:
         yield fault
+    if "line.json" not in model:
+        yield say("The model, `line.json`, is lost: it belongs in the folder of `SM_MODEL_DIR`.")
     if "errors.csv" in model:
         yield say("`errors.csv` lies beside the model; it is no model.")
     if "errors.csv" not in output:

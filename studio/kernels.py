@@ -192,7 +192,7 @@ def make(anywhere=False):
         done = None
         try:
             done = provide_alone(sdk) if IN_STUDIO or anywhere else None
-            without = "missing: on your own machine `make lab` brings it"
+            without = "missing: on your own machine `make lab` brings it, some minutes after its start"
         except (RuntimeError, OSError) as error:
             without = f"not made: {error}"
         kernel = serving(sdk)

@@ -1,8 +1,8 @@
 """python tests/minutes.py: write the tables of studio/guide.md, computed from the committed notebooks.
 
-Minutes: 150 words of prose a minute, 20 seconds a code cell, and the waiting on AWS that a notebook's line "Time"
-names, shared out equally among its cells that start a job or an endpoint, or change one. An exercise takes what its own
-line says.
+Minutes: 150 words of prose a minute, 20 seconds a code cell, 300 words a minute of what it prints, and the waiting on
+AWS that a notebook's line "Time" names, shared out equally among its cells that start a job or an endpoint, or change
+one. An exercise takes what its own line says.
 Seconds in the sandbox and costs are those of notebooks/COST.md.
 """
 
@@ -19,6 +19,7 @@ from save_outputs import read_page
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "studio" / "guide.md"
 WORDS_A_MINUTE = 150
+PRINTED_WORDS_A_MINUTE = 300
 MINUTES_A_CELL = 20 / 60
 QUESTIONS = 0.1  # of all that is taught
 SPACE = 0.05  # USD an hour, ml.t3.medium: notebooks/COST.md
@@ -34,8 +35,17 @@ ROUTES = {
         ("Welcome and the slides", 10),
         ("01",),
         ("03", "TrainingInput", "When the address"),
-        ("04", "All eleven", "One by one"),
-        ("05", "The container", "In a script", "Hosts and log", "Everything", "More than"),
+        ("04", "All eleven", "One by one", "What local mode"),
+        (
+            "05",
+            "The container",
+            "In a script",
+            "Channels",
+            "Hyperparameters",
+            "Hosts and log",
+            "Everything",
+            "More than",
+        ),
         ("07", "Bring the model"),
     ],
     "half-day": [
@@ -66,7 +76,6 @@ ROUTES = {
         ("Lunch", 60),
         ("06",),
         ("07",),
-        ("exercise 07",),
         ("Break", 15),
         ("08",),
         ("Break", 15),
@@ -102,6 +111,16 @@ def waits(cell):
     return STARTS.search(cell.source) and not refused
 
 
+def printed(cell):
+    """How many words a cell's outputs have; a picture has none."""
+    words = 0
+    for output in cell.outputs:
+        data = output.get("data", {})
+        text = output.get("text") or output.get("evalue") or data.get("text/html") or data.get("text/plain", "")
+        words += len(re.sub("<[^>]*>", " ", text).split()) if "image/png" not in data else 0
+    return words
+
+
 def sections(path):
     """A notebook -> [Section], from heading to heading of the second level: minutes of reading and running, minutes of
     waiting, and the code. What frames each notebook is one section at its begin and one at its end."""
@@ -121,7 +140,7 @@ def sections(path):
                     section("Begin" if begins else "End" if title in FRAME else title)
                 found[-1][1] += len(NOT_READ.sub(" ", part).split()) / WORDS_A_MINUTE
         else:
-            found[-1][1] += MINUTES_A_CELL
+            found[-1][1] += MINUTES_A_CELL + printed(cell) / PRINTED_WORDS_A_MINUTE
             found[-1][3].append(TransformerManager().transform_cell(cell.source))
             if waits(cell):
                 starts.append(found[-1])

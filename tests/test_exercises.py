@@ -179,6 +179,7 @@ WRONG = [  # a check, what it gets, and what it says; None: it is right
     ("variables", (lambda env: as_text(env, SM_HPS=env["hyperparameters"]), ENV), "`SM_HPS` is missing, or no text"),
     ("variables", (lambda env: as_text(env, SM_CHANNEL_A="/b"), ENV), "`SM_CHANNEL_A` is not the folder"),
     ("variables", (lambda env: as_text(env, SM_HPS='{"epochs": "1"}'), ENV), "with their types"),
+    ("variables", (lambda env: as_text(env, SM_HPS="{'epochs': 1}"), ENV), "read as JSON"),
     ("metric", (r"\bval_loss: ([0-9.e-]+)",), None),
     ("metric", (r"val_loss: ([0-9.e-]+)",), "the pattern finds ['0.42', '0.40'], not ['0.42']"),
     ("metric", (r"(?<!_)val_loss: ([0-9.]+)",), "4.2e-05"),
@@ -262,9 +263,13 @@ def test_a_result_in_each_folder_that_a_job_has(capsys, tmp_path):
         ("SM_MODEL_DIR", "lies beside the model"),
         ("SM_NO_DIR", "KeyError: 'SM_NO_DIR'"),
     ):
-        script.write_text(f"import os; open(os.environ['{folder}'] + '/errors.csv', 'w')")
+        files = dict.fromkeys(("errors.csv", "line.json"), folder) | {"line.json": "SM_MODEL_DIR"}
+        script.write_text("\n".join(f"open(__import__('os').environ['{f}'] + '/{n}', 'w')" for n, f in files.items()))
         checks.results(script, tmp_path)
         assert sentence in capsys.readouterr().out
+    script.write_text(script.read_text().replace("line.json", "other.json").replace("SM_NO_DIR", "SM_OUTPUT_DATA_DIR"))
+    checks.results(script, tmp_path)
+    assert "The model, `line.json`, is lost" in capsys.readouterr().out
 
 
 def test_an_error_in_a_learner_s_code_is_a_sentence(capsys):

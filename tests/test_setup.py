@@ -107,7 +107,7 @@ def test_outside_studio_it_writes_only_when_told(space):
     del space.environment["SAGEMAKER_SPACE_NAME"]
     assert space.make(code=1) == [
         "SDK 2: 2.257.7 in the kernel python3",
-        "SDK 3: missing: on your own machine `make lab` brings it",
+        "SDK 3: missing: on your own machine `make lab` brings it, some minutes after its start",
     ]
     assert space.run("where")[:2] == ["place   not Studio: a Jupyter of your own", "image   none"]
     assert space.files() == []
