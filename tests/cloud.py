@@ -160,6 +160,7 @@ def role_without(cloud, *actions):
     """A role like the execution role, but without these actions -> its ARN."""
     name = "Without-" + "-".join(action.replace(":", "") for action in actions)
     policy = json.loads((ROOT / "notebooks" / "policies" / "execution-policy.json").read_text())
+    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"] not in actions]
     for statement in policy["Statement"]:
         if isinstance(statement["Action"], list):
             statement["Action"] = [action for action in statement["Action"] if action not in actions]

@@ -8,12 +8,16 @@ import ssl
 import tarfile
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 from cloud import BUCKET, algorithm, channel, wait_for
 
+from sandbox import settings
 from sandbox.account import backend
+from sandbox.training import search
 
 OTHER = "arn:aws:iam::123456789012:role/Other"
 
@@ -102,6 +106,8 @@ def test_simulation_of_a_policy(cloud):
 def test_a_second_environment_and_this_process(cloud):
     assert cloud.account.environment()["AWS_ACCESS_KEY_ID"] and cloud.account.environment()["AWS_ACCESS_KEY_ID"]
     assert "PATH" in os.environ and os.environ["AWS_SECRET_ACCESS_KEY"] == "the user's own"
+    own, all_ = (Path(cloud.account.environment()[name]).read_text() for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"))
+    assert all_.startswith(own) and all_.count("BEGIN CERT") > 10  # those whom everybody trusts, too
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +118,7 @@ def three(cloud):
         cloud.run(
             f"raise SystemExit({exit_code})" if exit_code else "print('accuracy: 0.5')",
             TrainingJobName=f"found-{number}",
-            hyperparameters={"epochs": str(number + 9)},
+            hyperparameters={"epochs": str(number + 9), "a.b": str(number)},
             Tags=[{"Key": "series", "Value": f"s{number}"}] if number else [],
             InputDataConfig=[channel(data, name=f"channel{number}")],
             AlgorithmSpecification=algorithm(MetricDefinitions=[{"Name": "acc", "Regex": "accuracy: ([0-9.]+)"}]),
@@ -143,6 +149,9 @@ def test_pages(cloud, three):
         ({"Filters": [("TrainingJobStatus", "NotEquals", "Failed")]}, [0, 2]),
         ({"Filters": [("HyperParameters.epochs", "GreaterThan", "9")]}, [1, 2]),
         ({"Filters": [("HyperParameters.epochs", "LessThanOrEqualTo", "10")]}, [0, 1]),
+        ({"Filters": [("HyperParameters.a.b", "Equals", "1")]}, [1]),
+        ({"Filters": [("EnableManagedSpotTraining", "Equals", "false")]}, [0, 1, 2]),
+        ({"Filters": [("Tags.series", "NotEquals", "s1")]}, [0, 2]),
         ({"Filters": [("Tags.series", "Exists", None)]}, [1, 2]),
         ({"Filters": [("Tags.series", "NotExists", None)]}, [0]),
         ({"Filters": [("Metrics.acc", "GreaterThanOrEqualTo", "0.5")]}, [0, 2]),
@@ -182,6 +191,41 @@ def test_search(cloud, three, expression, found):
 def test_search_for_other_things(cloud):
     code, message = error(cloud.account.client("sagemaker").search, Resource="Endpoint")
     assert code == "ValidationException" and "Search for Endpoint" in message
+
+
+def test_search_with_a_filter_that_has_no_value(cloud, three):
+    asked = {"Filters": [{"Name": "TrainingJobName", "Operator": "Contains"}]}
+    call = cloud.account.client("sagemaker").search
+    message = error(call, Resource="TrainingJob", SearchExpression=asked)[1]
+    assert message == "A Value is required for the operator Contains of TrainingJobName"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"CreationTimeBefore": 1}, "01"),
+        ({"CreationTimeAfter": 1, "CreationTimeBefore": 2}, "12"),
+        ({"LastModifiedTimeAfter": 12}, "23"),
+        ({"LastModifiedTimeBefore": 10}, "0"),
+        ({"SortBy": "Status"}, "3210"),
+    ],
+)
+def test_times_and_statuses_in_a_list(query, found):
+    records = [SimpleNamespace(name=str(n), status=9 - n, created=moment(n), modified=moment(n + 10)) for n in range(4)]
+    assert "".join(record.name for record in search.select(records, query)) == found
+
+
+def moment(seconds):
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def test_regions_are_apart(cloud, three, monkeypatch):
+    monkeypatch.setattr(settings, "REGION", "eu-west-1")
+    client = cloud.account.client("sagemaker", **cloud.key)
+    assert client.list_training_jobs()["TrainingJobSummaries"] == client.list_models()["Models"] == []
+    arn = client.create_training_job(**cloud.request(TrainingJobName=three[0]))["TrainingJobArn"]
+    assert arn == f"arn:aws:sagemaker:eu-west-1:123456789012:training-job/{three[0]}"
+    wait_for(lambda: client.list_training_jobs(StatusEquals="Completed")["TrainingJobSummaries"])
 
 
 def test_tags(cloud, three):
@@ -298,7 +342,7 @@ def test_list(cloud):
         ]
 
     assert listed() == names and listed(SortOrder="Descending") == names[::-1] and listed(SortBy="Name") == names[::-1]
-    assert listed(StatusEquals="Failed") == ["listed-1"]
+    assert listed(StatusEquals="Failed") == ["listed-1"] and listed(WarmPoolStatusEquals="Available") == []
     assert listed(CreationTimeAfter=cloud.describe("listed-0")["CreationTime"]) == ["listed-0"]
     pages = cloud.sagemaker.get_paginator("list_training_jobs").paginate(
         NameContains="listed", PaginationConfig={"PageSize": 1}

@@ -1,5 +1,6 @@
 """The image decides in which environment a job runs."""
 
+import platform
 import sys
 import venv
 
@@ -36,6 +37,7 @@ def test_versions_that_were_made(made, tag, version):
 def test_other_images_run_in_the_sandboxs_own_environment_and_say_so(made, image):
     environment, note = images.environment(image)
     assert environment.prefix == sys.prefix and f"no environment like the image {image} is here" in note
+    assert note.endswith(f"this job runs with TensorFlow {images.tensorflow()} and Python {platform.python_version()}")
 
 
 def test_the_own_version(made):

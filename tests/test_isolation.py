@@ -91,6 +91,7 @@ def test_both_hosts_bind_one_port_on_each_kind_of_address(cloud):
     servers[1].listen()
     for host in ("127.0.0.1", "::1", socket.gethostname()):
         socket.create_connection((host, 12222), 5)
+    socket.getaddrinfo("localhost", 12222, socket.AF_INET6)  # by its name as well
     import time; time.sleep(3)  # while the other host does the same
     print("bound", flush=True)
     """
@@ -109,8 +110,13 @@ print(json.dumps({
     "bounding": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapBnd")][0],
     "/home": os.listdir("/home"),
     "/root": os.listdir("/root"),
+    "/run": os.listdir("/run"),
+    "/dev": sorted(os.listdir("/dev")),
 }), flush=True)
 """
+
+
+DEVICES = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
 
 
 def names_below(folder):
@@ -126,6 +132,7 @@ def test_a_job_is_alone_and_has_a_containers_rights(cloud):
     assert seen["mount"] == [-1, "Operation not permitted"]
     rights = int(seen["bounding"], 16)
     assert not rights >> 21 & 1 and not rights >> 12 & 1  # CAP_SYS_ADMIN, CAP_NET_ADMIN
+    assert seen["/run"] == [] and seen["/dev"] == DEVICES
     assert set(seen["/home"]) <= names_below("/home") and set(seen["/root"]) <= names_below("/root")
 
 

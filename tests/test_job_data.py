@@ -1,5 +1,6 @@
 """Data on its way into a job and out of it: channels, manifests, pipes, checkpoints."""
 
+import gzip
 import json
 
 from cloud import (
@@ -11,7 +12,7 @@ from cloud import (
 )
 
 from sandbox.account import backend
-from sandbox.training import artifacts
+from sandbox.training import artifacts, channels
 
 SAVE_TREE = """
     import json, os
@@ -72,7 +73,10 @@ def test_manifest_that_names_a_missing_object(cloud):
 
 
 def test_augmented_manifest_and_pipe(cloud):
-    lines = [{"image-ref": cloud.put(f"augmented/{n}", f"image {n}".encode()), "label": n} for n in (1, 2)]
+    lines = [
+        {"image-ref": cloud.put(f"augmented/{n}", f"image {n}".encode()), "label": label}
+        for n, label in ((1, 1), (2, "b"))
+    ]
     uri = cloud.put("augmented.manifest", "\n".join(map(json.dumps, lines)).encode())
     source = {"AttributeNames": ["image-ref", "label"]}
     job = cloud.run(
@@ -95,9 +99,9 @@ def test_augmented_manifest_and_pipe(cloud):
             channel(f"s3://{BUCKET}/augmented/", "prefix", InputMode="Pipe"),
         ],
     )
-    records = ((7, b"image 1\0"), (1, b"1\0\0\0"), (7, b"image 2\0"), (1, b"2\0\0\0"))
+    records = ((7, b"image 1\0"), (1, b"1\0\0\0"), (7, b"image 2\0"), (1, b"b\0\0\0"))
     wrapped = b"".join(b"\x0a\x23\xd7\xce" + bytes([length, 0, 0, 0]) + content for length, content in records)
-    assert tree_of(cloud, job) == ["image 11image 22", "image 11image 22", wrapped.decode("latin-1"), "image 1image 2"]
+    assert tree_of(cloud, job) == ["image 11image 2b", "image 11image 2b", wrapped.decode("latin-1"), "image 1image 2"]
 
 
 def test_sharded_by_s3_key(cloud):
@@ -114,6 +118,50 @@ def test_sharded_by_s3_key(cloud):
     first, second = tree_of(cloud, job), tree_of(cloud, job, "algo-2")
     assert set(first) | set(second) == {f"{name}/{letter}" for name in ("part", "whole") for letter in "abcde"}
     assert set(first) & set(second) == {f"whole/{letter}" for letter in "abcde"}
+
+
+def test_pipes_of_two_hosts(cloud):
+    """Each streams its own share, unpacked."""
+    for name in "ab":
+        cloud.put(f"packed/{name}", gzip.compress(name.encode()))
+    packed = channel(f"s3://{BUCKET}/packed/", "it", "ShardedByS3Key", InputMode="Pipe", CompressionType="Gzip")
+    job = cloud.run(
+        """
+        import json, os
+        with open(f"/opt/ml/model/{os.environ['SM_CURRENT_HOST']}.json", "w") as file:
+            json.dump(open("/opt/ml/input/data/it_0").read(), file)
+        """,
+        ResourceConfig=hosts(2),
+        InputDataConfig=[packed],
+    )
+    assert [tree_of(cloud, job, host) for host in ("algo-1", "algo-2")] == ["a", "b"]
+
+
+def test_what_a_container_is_told_of_a_channel():
+    told = channels.config([channel("s3://b/k", InputMode="Pipe", RecordWrapperType="RecordIO")], "File")
+    assert told["training"]["TrainingInputMode"] == "Pipe" and told["training"]["RecordWrapperType"] == "RecordIO"
+
+
+def test_instance_groups(cloud):
+    """Each host knows all hosts, and gets the channels of its group."""
+    uri = cloud.put("groups/a", b"a")
+    groups = [
+        {"InstanceGroupName": name, "InstanceType": "ml.c4.xlarge", "InstanceCount": 1} for name in ("first", "second")
+    ]
+    job = cloud.run(
+        SAVE_TREE + "    print(os.environ['SM_HOSTS'])",
+        ResourceConfig={"InstanceGroups": groups, "VolumeSizeInGB": 1},
+        InputDataConfig=[channel(uri, "all"), channel(uri, "one", source={"InstanceGroupNames": ["second"]})],
+    )
+    assert tree_of(cloud, job) == {"all/a": "a"}
+    assert tree_of(cloud, job, "algo-2") == {"all/a": "a", "one/a": "a"}
+    assert cloud.lines(job["TrainingJobName"]).count('["algo-1","algo-2"]') == 2
+
+
+def test_a_key_with_two_slashes(cloud):
+    cloud.put("twice//a", b"a")
+    job = cloud.run(InputDataConfig=[channel(f"s3://{BUCKET}/twice")])
+    assert job["FailureReason"].endswith(f"S3 key: s3://{BUCKET}/twice//a has an illegal char sub-sequence '//' in it")
 
 
 def test_fast_file_is_read_only(cloud):
@@ -139,19 +187,19 @@ def test_checkpoints(cloud, monkeypatch):
         import os, time
         print(sorted(os.listdir("/opt/ml/checkpoints")))
         open(f"/opt/ml/checkpoints/{os.environ['TRAINING_JOB_NAME']}", "w").write("state")
+        open("/opt/ml/checkpoints/last", "w").write(os.environ["TRAINING_JOB_NAME"])
         print("ready")
         if "WAIT" in os.environ:
             time.sleep(90)
-        open("/opt/ml/checkpoints/last", "w").write(os.environ["TRAINING_JOB_NAME"])
     """
     first = cloud.start(script, CheckpointConfig=config, Environment={"WAIT": "1"})
     cloud.wait_for_line(first, "ready")
-    wait_for(lambda: cloud.keys("checkpoints/") == [f"checkpoints/{first}"])  # while it runs
+    wait_for(lambda: cloud.keys("checkpoints/") == [f"checkpoints/{first}", "checkpoints/last"])  # while it runs
     cloud.sagemaker.stop_training_job(TrainingJobName=first)
     cloud.wait(first)
     monkeypatch.setattr(artifacts, "INTERVAL", 1000)
     second = cloud.run(script, CheckpointConfig=config)["TrainingJobName"]
-    assert f"['{first}']" in cloud.lines(second)
+    assert f"['{first}', 'last']" in cloud.lines(second)
     assert cloud.keys("checkpoints/") == sorted([f"checkpoints/{first}", f"checkpoints/{second}", "checkpoints/last"])
     assert cloud.get("checkpoints/last") == second.encode()
 

@@ -63,9 +63,11 @@ def test_status_while_it_runs(cloud):
 
 def test_uncompressed_output(cloud):
     output = {"S3OutputPath": f"s3://{BUCKET}/out/", "CompressionType": "NONE"}
-    job = cloud.run("open('/opt/ml/model/weights', 'w').write('w')", OutputDataConfig=output)
+    script = "import os; os.chdir('/opt/ml/model'); open('weights', 'w').write('w'); os.symlink('/etc/passwd', 'link')"
+    job = cloud.run(script, OutputDataConfig=output)
     uri = job["ModelArtifacts"]["S3ModelArtifacts"]
     assert uri == f"s3://{BUCKET}/out/{job['TrainingJobName']}/output/model/"
+    assert cloud.keys(f"out/{job['TrainingJobName']}/") == [f"out/{job['TrainingJobName']}/output/model/weights"]
     assert cloud.get(f"out/{job['TrainingJobName']}/output/model/weights") == b"w"
 
 
@@ -176,12 +178,19 @@ def test_a_command_that_is_killed(cloud):
     assert cloud.wait(name)["FailureReason"] == "AlgorithmError: , exit code: 137"
 
 
+def test_a_failure_file_that_is_a_link(cloud):
+    """What it leads to is this machine's, not the job's."""
+    job = run_python(cloud, "import os; os.symlink('/etc/passwd', '/opt/ml/output/failure'); raise SystemExit(3)")
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 3"
+
+
 def test_maximum_runtime(cloud):
     job = cloud.run(
         "open('/opt/ml/model/part', 'w').write('p')\nimport time; time.sleep(90)",
         StoppingCondition={"MaxRuntimeInSeconds": 2},
     )
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert statuses(job)[2:] == ["Training", "Stopping", "Uploading", "MaxRuntimeExceeded"]
     assert cloud.archive(job["TrainingJobName"]) == {"part": "p"}
 
 
@@ -235,6 +244,8 @@ def test_what_attach_asks_for(cloud):
     """SDK 2's TensorFlow.attach() reads a key that AWS always gives, and the job's tags."""
     job = cloud.run("", Tags=[{"Key": "series", "Value": "mnist"}])
     assert job["OutputDataConfig"] == {"KmsKeyId": "", "S3OutputPath": f"s3://{BUCKET}/out"}
+    switches = ("NetworkIsolation", "InterContainerTrafficEncryption", "ManagedSpotTraining")
+    assert [job[f"Enable{switch}"] for switch in switches] == [False] * 3
     assert cloud.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"] == [{"Key": "series", "Value": "mnist"}]
 
 

@@ -81,6 +81,7 @@ def test_script_sees_what_it_would_see_on_aws(cloud):
     assert environment["TF_CPP_MIN_LOG_LEVEL"] == "0"
     assert environment["HTTPS_PROXY"] == cloud.account.proxies[0].url and environment["NO_PROXY"] == "x"
     assert environment["AWS_SECRET_ACCESS_KEY"] != "the user's own" and environment["HOME"] == "/root"
+    assert environment["LANG"] == "C.UTF-8"
     assert environment["SM_FRAMEWORK_MODULE"] == "sagemaker_tensorflow_container.training:main"
     assert "PYTHONPATH" in environment and str(ROOT / "sandbox") not in environment["PYTHONPATH"]
 
@@ -188,9 +189,10 @@ def test_the_requests_environment_wins(cloud):
 def test_hosts_reach_each_other_by_name(cloud):
     job = cloud.run(
         """
-        import json, os, socket, time
+        import json, os, socket, time, urllib.request
         hosts, me = json.loads(os.environ["SM_HOSTS"]), os.environ["SM_CURRENT_HOST"]
         assert socket.gethostname() == me
+        assert all(urllib.request.proxy_bypass(host) for host in hosts)
         server = socket.create_server((me, 7777))  # the same port on every host
         for host in hosts:
             while True:

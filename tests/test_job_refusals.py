@@ -1,8 +1,12 @@
 """What CreateTrainingJob refuses before anything runs, in AWS's words."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 from cloud import BUCKET, ROLE, algorithm, channel, hosts
+
+from sandbox.training import request
 
 PATTERN = "failed to satisfy constraint: Member must satisfy regular expression pattern: ^"
 REFUSALS = {
@@ -60,6 +64,10 @@ REFUSALS = {
         },
         "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds",
     ),
+    "spot without a wait": (
+        {"EnableManagedSpotTraining": True},
+        "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds",
+    ),
     "wait without spot": (
         {"StoppingCondition": {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 100}},
         "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true",
@@ -75,6 +83,14 @@ REFUSALS = {
     "augmented manifest in File mode": (
         {"InputDataConfig": [channel(f"s3://{BUCKET}/x", kind="AugmentedManifestFile")]},
         "AugmentedManifestFile needs input mode Pipe",
+    ),
+    "augmented manifest without names": (
+        {"InputDataConfig": [channel(f"s3://{BUCKET}/x", kind="AugmentedManifestFile", InputMode="Pipe")]},
+        "AugmentedManifestFile needs input mode Pipe and AttributeNames",
+    ),
+    "instance group": (
+        {"InputDataConfig": [channel(f"s3://{BUCKET}/x", source={"InstanceGroupNames": ["none"]})]},
+        "Invalid InstanceGroupNames for channel training: ['none'] not in ResourceConfig",
     ),
     "regular expression": (
         {"AlgorithmSpecification": algorithm(MetricDefinitions=[{"Name": "m", "Regex": "("}])},
@@ -95,18 +111,38 @@ def test_refused_before_anything_runs(cloud, case):
 
 
 def test_name_in_use(cloud):
-    job = cloud.run()
-    with pytest.raises(cloud.sagemaker.exceptions.ResourceInUse) as refusal:
-        cloud.start(TrainingJobName=job["TrainingJobName"])
-    assert refusal.value.response["Error"]["Message"] == (
-        "Training job names must be unique within an AWS account and region, and a training job with this name already "
-        f"exists ({job['TrainingJobArn']})"
-    )
+    arn = cloud.run()["TrainingJobArn"]
+    for taken in (arn, arn.replace("/job", "/JOB")):  # whatever its case
+        with pytest.raises(cloud.sagemaker.exceptions.ResourceInUse) as refusal:
+            cloud.start(TrainingJobName=taken.rpartition("/")[2])
+        assert refusal.value.response["Error"]["Message"] == (
+            "Training job names must be unique within an AWS account and region, and a training job with this name "
+            f"already exists ({taken})"
+        )
 
 
 def test_too_many_hosts(cloud):
     with pytest.raises(cloud.sagemaker.exceptions.ResourceLimitExceeded, match="is 8 Instances"):
         cloud.start(ResourceConfig=hosts(9))
+    request.check_hosts({"ResourceConfig": hosts(8)}, cloud.account.machine)
+
+
+def test_what_only_serverless_jobs_may_lack(cloud):
+    """In the API's model it is optional, so clients send such a request."""
+    asked = cloud.request()
+    del asked["AlgorithmSpecification"], asked["ResourceConfig"]
+    with pytest.raises(ClientError, match="2 validation errors detected: Value null at 'algorithmSpecification' "):
+        cloud.sagemaker.create_training_job(**asked)
+
+
+def test_an_image_of_this_account(cloud):
+    client, registry = cloud.account.client("ecr"), "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    client.create_repository(repositoryName="mine")
+    manifest = json.dumps({"mediaType": "application/vnd.docker.distribution.manifest.v2+json"})
+    client.put_image(repositoryName="mine", imageManifest=manifest, imageTag="1")
+    assert cloud.run(AlgorithmSpecification=algorithm(TrainingImage=f"{registry}/mine:1"))["TrainingJobStatus"]
+    with pytest.raises(ClientError, match="Cannot find repository: mine in registry ID: 123456789012 "):
+        cloud.start(AlgorithmSpecification=algorithm(TrainingImage=f"{registry}/mine:2"))
 
 
 @pytest.mark.parametrize("operation", ["describe_training_job", "stop_training_job"])

@@ -1,12 +1,14 @@
 """What the policies of the caller and of the job's role permit."""
 
+import json
 import ssl
 from urllib.error import HTTPError
 from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 import pytest
+from botocore import UNSIGNED
 from botocore.exceptions import ClientError
-from cloud import BUCKET, ROOT, channel, role_without
+from cloud import BUCKET, GROUP, ROOT, algorithm, channel, role_without
 
 
 def test_role_without_get_object(cloud):
@@ -40,9 +42,45 @@ def test_script_has_the_rights_of_the_role(cloud):
     assert [line for line in lines if line == "1" or "Denied" in line] == ["1", "AccessDenied", "AccessDeniedException"]
 
 
-def test_role_without_logs_has_a_job_without_a_log(cloud):
-    job = cloud.run("print('hello')", RoleArn=role_without(cloud, "logs:PutLogEvents"))
+@pytest.mark.parametrize("action", ["CreateLogGroup", "CreateLogStream", "PutLogEvents"])
+def test_role_without_logs_has_a_job_without_a_log(cloud, action):
+    job = cloud.run("print('hello')", RoleArn=role_without(cloud, f"logs:{action}"))
     assert job["TrainingJobStatus"] == "Completed" and cloud.log(job["TrainingJobName"]) == {}
+
+
+def test_role_that_may_write_no_metrics(cloud):
+    """The job's description has them all the same."""
+    definitions = [{"Name": "loss", "Regex": "loss=(.*?);"}]
+    job = cloud.run(
+        "print('loss=0.5;')",
+        RoleArn=role_without(cloud, "cloudwatch:PutMetricData"),
+        AlgorithmSpecification=algorithm(MetricDefinitions=definitions),
+    )
+    assert job["FinalMetricDataList"][0]["Value"] == 0.5
+    assert cloud.account.client("cloudwatch").list_metrics(Namespace=GROUP)["Metrics"] == []
+
+
+def deny(cloud, action, resource="*"):
+    """Add a statement to the execution role's policy."""
+    policy = json.loads((ROOT / "notebooks" / "policies" / "execution-policy.json").read_text())
+    policy["Statement"].append({"Effect": "Deny", "Action": action, "Resource": resource})
+    cloud.iam.put_role_policy(
+        RoleName="SageMakerExecutionRole", PolicyName="execution-policy", PolicyDocument=json.dumps(policy)
+    )
+
+
+def test_tags_need_a_right_of_their_own(cloud):
+    deny(cloud, "sagemaker:AddTags")
+    with pytest.raises(ClientError, match=r"AccessDeniedException.* sagemaker:AddTags on resource: .*job/job-"):
+        cloud.start(Tags=[{"Key": "a", "Value": "1"}])
+    assert cloud.run()["TrainingJobStatus"] == "Completed"
+
+
+def test_a_policy_about_one_stream(cloud):
+    deny(cloud, "logs:GetLogEvents", f"arn:aws:logs:*:*:log-group:{GROUP}:log-stream:one/*")
+    for stream, code in (("one/algo-1", "AccessDenied"), ("two/algo-1", "ResourceNotFound")):
+        with pytest.raises(ClientError, match=f"{code}Exception"):
+            cloud.logs.get_log_events(logGroupName=GROUP, logStreamName=stream)
 
 
 def test_role_that_may_not_be_passed(cloud):
@@ -70,5 +108,12 @@ def test_strangers_are_refused(cloud):
     stranger = cloud.account.client("sagemaker", AccessKeyId="AKIAIOSFODNN7EXAMPLE", SecretAccessKey="x")
     with pytest.raises(ClientError, match="UnrecognizedClientException"):
         stranger.list_training_jobs()
+    with pytest.raises(ClientError, match=r"AuthFailure.*not able to validate the provided access credentials"):
+        cloud.account.client("ec2", AccessKeyId="AKIAIOSFODNN7EXAMPLE", SecretAccessKey="x").describe_subnets()
+    stranger.meta.events.register("choose-signer.sagemaker.*", lambda **_: UNSIGNED)
+    with pytest.raises(ClientError, match="MissingAuthenticationTokenException"):
+        stranger.list_training_jobs()
+    with pytest.raises(ClientError, match="The request signature we calculated does not match the signature you"):
+        cloud.account.client("sagemaker", **{**cloud.key, "SecretAccessKey": "x"}).list_training_jobs()
     with pytest.raises(ClientError, match="AccessDenied"):
         cloud.s3.create_bucket(Bucket="not-of-this-series")

@@ -94,8 +94,17 @@ def test_json_of_another_type(asked):
     assert error.value.code == "SerializationException"
 
 
+def test_what_is_missing_is_named():
+    with pytest.raises(Error, match=r"Value null at 'outputDataConfig\.s3OutputPath' failed to satisfy constraint: "):
+        validation.check("CreateTrainingJob", {"OutputDataConfig": {}})
+
+
 def tags(*keys):
     return {"Tags": [{"Key": key, "Value": "x"} for key in keys]}
+
+
+def checkpoints(path):
+    return {"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": path}}
 
 
 def tensorboard(path):
@@ -132,7 +141,14 @@ REFUSED = {
         "Cannot find repository: none in registry ID: 123456789012",
     ),
     "MPI": ({"hyperparameters": {"sagemaker_mpi_enabled": "true"}}, "mpi"),
-    "checkpoints in the system": ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/etc/x"}}, "/etc/x"),
+    "SageMaker's library": (
+        {"hyperparameters": {"sagemaker_distributed_dataparallel_enabled": "true"}},
+        "smdistributed.dataparallel",
+    ),
+    "checkpoints in the system": (checkpoints("/etc/x"), "/etc/x"),
+    "checkpoints in all of /opt/ml": (checkpoints("/opt/ml/"), "must be the absolute path of a folder of its own"),
+    "checkpoints by a way back": (checkpoints("/x/../etc"), "must be the absolute path of a folder of its own"),
+    "checkpoints nowhere": (checkpoints("x"), "must be the absolute path of a folder of its own"),
 }
 
 

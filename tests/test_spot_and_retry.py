@@ -1,15 +1,17 @@
 """Jobs that do not go straight: interrupted, retried, too long, stopped at the end, or on a full disk."""
 
 import errno
-import json
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from cloud import BUCKET, role_without, statuses, wait_for
 
 from sandbox.training import artifacts, channels, run
+from sandbox.training import job as training_job
 from sandbox.training.job import Clock
+from sandbox.training.record import Record
 
 LIMITS = {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 100}
 SAVE = """
@@ -41,9 +43,22 @@ def test_interruption(cloud, monkeypatch):
     job = spot(cloud, 60, EnableManagedSpotTraining=True)
     assert statuses(job) == ["Starting", "Downloading", "Training", "Interrupted", *STRAIGHT]
     assert job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"]
+    assert job["TrainingStartTime"] == job["SecondaryStatusTransitions"][1]["StartTime"]  # that of the first run
     found = " ".join(cloud.lines(job["TrainingJobName"]))
     assert found.count("found") == 2 and "['state'] []" in found  # a fresh host, with the checkpoint alone
     assert cloud.archive(job["TrainingJobName"]) == {"whole": "1"}
+
+
+def test_the_limit_is_for_all_runs_together(monkeypatch):
+    now = SimpleNamespace(seconds=0)
+    monkeypatch.setattr(training_job, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    clock = Clock({"StoppingCondition": {"MaxRuntimeInSeconds": 10}})
+    for begin, end, last in ((1, 7, None), (20, 24, None), (30, 31, "MaxRuntimeExceeded")):
+        now.seconds = begin
+        clock.start()
+        now.seconds = end
+        assert clock.exceeded() == last
+        clock.pause()
 
 
 def test_no_interruption_where_nobody_asked(cloud, monkeypatch):
@@ -89,6 +104,13 @@ def test_maximum_wait(cloud, monkeypatch):
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
 
 
+def test_a_stopped_job_is_stopping_while_it_uploads(cloud):
+    record = Record("us-east-1", cloud.request())
+    record.stop("Stopped")
+    record.enter("Uploading")
+    assert (record.status, record.secondary) == ("Stopping", "Uploading")
+
+
 def test_a_stop_while_uploading_comes_too_late(cloud, monkeypatch):
     upload = artifacts.upload
     monkeypatch.setattr(artifacts, "upload", lambda *all_: (time.sleep(1), upload(*all_)))
@@ -112,16 +134,18 @@ def test_checkpoints_that_may_not_be_saved(cloud, monkeypatch):
     )
 
 
-def test_tensorboard_while_the_job_runs(cloud, monkeypatch):
+@pytest.mark.parametrize(
+    ("folder", "config"), [("/tb-logs", {"LocalPath": "/tb-logs"}), ("/opt/ml/output/tensorboard", {})]
+)
+def test_tensorboard_while_the_job_runs(cloud, monkeypatch, folder, config):
     monkeypatch.setattr(artifacts, "INTERVAL", 0.1)
     name = cloud.start(
-        "open('/tb-logs/events', 'w').write('x'); import time; time.sleep(5)",
-        TensorBoardOutputConfig={"S3OutputPath": f"s3://{BUCKET}/tb", "LocalPath": "/tb-logs"},
+        f"open('{folder}/events', 'w').write('x'); import time; time.sleep(3)",
+        TensorBoardOutputConfig={"S3OutputPath": f"s3://{BUCKET}/tb", **config},
     )
-    wait_for(lambda: cloud.keys("tb/") == [f"tb/{name}/tensorboard-output/events"])
+    wait_for(lambda: cloud.keys(f"tb/{name}/") == [f"tb/{name}/tensorboard-output/events"])
     assert cloud.describe(name)["SecondaryStatus"] == "Training"
     assert cloud.wait(name)["TrainingJobStatus"] == "Completed"
-    assert json.dumps(cloud.keys("tb/"))
 
 
 def test_retries_come_to_an_end(cloud, monkeypatch):
