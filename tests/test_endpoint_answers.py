@@ -1,6 +1,7 @@
 """One endpoint with TensorFlow behind it: what it answers to JSON, and that SDKs and the end of the sandbox agree."""
 
 import json
+import math
 import os
 import select
 import subprocess
@@ -9,12 +10,15 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from botocore.exceptions import ClientError
 from cloud import ROLE, ROOT, wait_for
 from hosting import Hosting, archive
 
+sys.path.append(str(ROOT / "sandbox" / "serving"))  # as in the container
+inputs, outputs = __import__("inputs"), __import__("outputs")
 PYTHON_V3 = ROOT / ".venv-v3" / "bin" / "python"
 MODEL = """
 import sys
@@ -67,7 +71,8 @@ def served(cloud, models):
 def test_archives_without_a_model_that_loads(cloud):
     """Their log says what is wrong with them."""
     hosting = Hosting(cloud)
-    none, broken = archive({"1/model.h5": b"weights"}), archive({"m/1/saved_model.pb": b"no protocol buffer"})
+    none = archive({"1/model.h5": b"weights", "m/saved_model.pb": b"in a folder that is no version"})
+    broken = archive({"m/1/saved_model.pb": b"no protocol buffer"})
     for name, content in {"none": none, "broken": broken}.items():  # side by side
         hosting.start(name, content)
     for name, text in {"none": "no SavedModel bundles found!", "broken": "m/1/saved_model.pb"}.items():
@@ -87,6 +92,7 @@ def answer(served, body, **more):
         ({"instances": [[1, 2, 3]]}, {"predictions": [[12, 12]]}),
         ({"instances": [{"x": [1, 2, 3]}, {"x": [0.5, 0, 0]}]}, {"predictions": [[12, 12], [1, 1]]}),
         ({"instances": [[0.1234, 0, 0]]}, {"predictions": [[0.2468, 0.2468]]}),
+        ({"instances": [[1e39, 0, 0], [-1e39, 0, 0]]}, {"predictions": [[math.inf] * 2, [-math.inf] * 2]}),
         ({"inputs": [[1, 2, 3]]}, {"outputs": [[12, 12]]}),
         ({"inputs": {"x": [[1, 2, 3]]}}, {"outputs": [[12, 12]]}),
         ([[1, 2, 3], [0, 0, 1]], {"predictions": [[12, 12], [2, 2]]}),
@@ -163,6 +169,19 @@ ITEM = "Failed to process element: {} of 'instances' list. Error: INVALID_ARGUME
             "JSON Value: 1.5 Type: Number is not of expected type: int32",
         ),
         (
+            {"signature_name": "several", "inputs": {"n": [-(2**31) - 1], "s": ["x"]}},
+            "JSON Value: -2147483649 Type: Number is not of expected type: int32",
+        ),
+        ({"signature_name": "several", "inputs": {"n": [1], "s": [{"b64": "#"}]}}, "Unable to base64 decode"),
+        (
+            {"signature_name": "several", "instances": [{"n": 1}]},
+            "Failed to process element: 0 of 'instances' list. JSON object: ",
+        ),
+        (
+            {"instances": [{"x": [1, 2, 3]}, {"x": [[1], [2], [3]]}]},
+            ITEM.format("1 key: x") + "Expecting shape [3] but got: [3,1]",
+        ),
+        (
             {"signature_name": "several", "inputs": {"n": [2**31], "s": ["x"]}},
             "JSON Value: 2147483648 Type: Number is not of expected type: int32",
         ),
@@ -172,6 +191,7 @@ def test_json_that_cannot_be_answered(served, body, text):
     with pytest.raises(ClientError) as raised:
         answer(served, body)
     assert raised.value.response["OriginalStatusCode"] == 400
+    assert "Received client error (400) from primary with message " in raised.value.response["Error"]["Message"]
     assert text in json.loads(raised.value.response["OriginalMessage"])["error"]
 
 
@@ -191,6 +211,18 @@ def test_requests_that_the_container_refuses(served, more, status, text):
         answer(served, [1, 2, 3], **more)
     assert raised.value.response["OriginalStatusCode"] == status
     assert text in json.loads(raised.value.response["OriginalMessage"])["error"]
+
+
+def test_types_that_few_models_have():
+    assert outputs.elements("y", np.array([1, -2], "int32")) == ["1", "-2"]
+    assert outputs.elements("y", np.array([0.1, 1 / 3])) == ["0.1", "0.33333333333333331"]
+    for kind, least, most in (("uint32", 0, 2**32 - 1), ("uint64", 0, 2**64 - 1), ("int64", -(2**63), 2**63 - 1)):
+        assert [inputs.element(value, kind) for value in (least, most)] == [least, most]
+        for value in (least - 1, most + 1):
+            with pytest.raises(inputs.Invalid, match=f"is not of expected type: {kind}"):
+                inputs.element(value, kind)
+    with pytest.raises(inputs.Invalid, match="has inconsistent batch size: 1 expecting: 2"):
+        outputs.to_rows({"a": np.zeros(2), "b": np.zeros(1)})
 
 
 def test_many_clients_get_their_own_answers(cloud, served):

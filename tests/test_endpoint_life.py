@@ -1,20 +1,23 @@
 """An endpoint from its first status to its last, with a server of the tests' own in the place of TensorFlow's."""
 
 import io
+import socket
 import subprocess
 import sys
 import tarfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from cloud import BUCKET, ROOT, wait_for
-from hosting import COMMAND, INFERENCE, Hosting, archive
+from cloud import BUCKET, ROLE, ROOT, wait_for
+from hosting import COMMAND, INFERENCE, Hosting, archive, variant
 
-from sandbox.endpoints import fleet, instance
+from sandbox.endpoints import fleet, instance, request
 
 NO_PING = (
     "The primary container for production variant AllTraffic did not pass the ping health check. Please check "
@@ -57,17 +60,23 @@ def test_from_creating_to_gone(cloud, hosting, monkeypatch):
         assert refused["Message"] == f'Cannot update in-progress endpoint "{first["EndpointArn"]}".'
     taken = error(hosting.sagemaker.create_endpoint, EndpointName=name, EndpointConfigName=name)["Error"]
     assert taken["Message"] == f'Cannot create already existing endpoint "{first["EndpointArn"]}".'
+    refused = error(hosting.start, "more", InitialInstanceCount=8)["Error"]["Message"]
+    assert "utilization of 1 Instances" in refused  # the one that comes
     asked.set()
     described = hosting.wait(name)
     assert described["EndpointStatus"] == "InService" and "FailureReason" not in described
     assert described["EndpointArn"] == "arn:aws:sagemaker:us-east-1:123456789012:endpoint/plain"
     assert before <= described["CreationTime"].timestamp() <= described["LastModifiedTime"].timestamp()
+    [listed] = hosting.sagemaker.list_endpoints()["Endpoints"]
+    assert listed["LastModifiedTime"] == described["LastModifiedTime"] > listed["CreationTime"]
+    assert "not found" in error(hosting.invoke, name, TargetVariant="Other")["Error"]["Message"]
     [variant] = described["ProductionVariants"]
     assert variant["DeployedImages"][0]["SpecifiedImage"] == INFERENCE and variant["CurrentInstanceCount"] == 1
     answer = hosting.runtime.invoke_endpoint(
         EndpointName=name, Body=b"tell", Accept="text/x", CustomAttributes="tfs-a=1", TargetVariant="AllTraffic"
     )
     assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/plain", "AllTraffic")
+    assert answer["CustomAttributes"] == "seen"
     seen = "{'Accept': 'text/x', 'X-Amzn-SageMaker-Custom-Attributes': 'tfs-a=1'}"
     assert answer["Body"].read().decode() == f"plain from the model {seen} tell"
     wait_for(lambda: "served: model" in hosting.lines(name))
@@ -230,17 +239,51 @@ def test_a_request_that_takes_too_long(hosting, monkeypatch):
 
 def test_several_instances_answer_side_by_side_and_have_a_quota(hosting):
     hosting.serve("pair", InitialInstanceCount=2)
-    assert hosting.describe("pair")["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    [described] = hosting.describe("pair")["ProductionVariants"]
+    assert described["CurrentInstanceCount"] == described["DesiredInstanceCount"] == 2
     assert len([line for line in hosting.lines("pair") if line == "served: model"]) == 2
     refused = error(hosting.start, "too-many", InitialInstanceCount=7)["Error"]
     assert refused["Code"] == "ResourceLimitExceeded"
     assert "is 8 Instances, with current utilization of 2 Instances and a request delta of 7" in refused["Message"]
+    request.check_capacity(variant("pair", InitialInstanceCount=6), 2, hosting.cloud.account.machine)
+
+
+def waiting(cloud, **more):
+    """A fleet whose instances the test gives."""
+    config, model = {"ProductionVariants": [variant("m", **more)]}, {"PrimaryContainer": {"Image": INFERENCE}}
+    return fleet.Fleet("us-east-1", "e", config, {**model, "ExecutionRoleArn": ROLE}, None, cloud.account.machine)
+
+
+def test_the_time_that_a_request_gives_to_the_start(cloud, monkeypatch):
+    found, clock = waiting(cloud, ContainerStartupHealthCheckTimeoutInSeconds=60), iter([0, 59, 61])
+    found.instances = [SimpleNamespace(ready=threading.Event(), problem=None)]
+    monkeypatch.setattr(fleet, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with pytest.raises(fleet.Failure, match="did not pass the ping health check"):
+        found.wait()
+
+
+def test_a_request_goes_to_the_instance_that_has_the_fewest(cloud):
+    found = waiting(cloud)
+    found.instances = [
+        SimpleNamespace(in_use=count, invoke=lambda headers, body, count=count: count) for count in (2, 1, 3)
+    ]
+    assert found.invoke({}, b"") == 1 and found.instances[1].in_use == 1
+
+
+def test_a_server_that_closes_its_connections():
+    """Each request gets a new one then."""
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)  # of HTTP/1.0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    connections = instance.Connections(SimpleNamespace(connect=lambda: socket.create_connection(server.server_address)))
+    assert [connections.request("GET", "/none", {}, None)[0] for _ in range(2)] == [404, 404]
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_model_that_lies_in_s3_as_it_is(cloud, hosting):
     uri = cloud.put("as-it-is/answer", b"as it is").removesuffix("answer")
     source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
-    container = {"Image": INFERENCE, "ModelDataSource": {"S3DataSource": source}}
+    container = {"Image": INFERENCE.replace(":2.21", ":1.99"), "ModelDataSource": {"S3DataSource": source}}
     hosting.sagemaker.create_model(ModelName="prefix", ExecutionRoleArn=cloud.account.role, Containers=[container])
     hosting.sagemaker.create_endpoint_config(
         EndpointConfigName="prefix",
@@ -251,7 +294,11 @@ def test_a_model_that_lies_in_s3_as_it_is(cloud, hosting):
     hosting.sagemaker.create_endpoint(EndpointName="prefix", EndpointConfigName="prefix")
     hosting.wait("prefix")
     assert hosting.invoke("prefix", b"x") == "as it is x"
+    assert any("is here; this endpoint runs with TensorFlow" in line for line in hosting.lines("prefix"))
     assert io.BytesIO(hosting.invoke("prefix", b"y" * 5_000_000).encode()).getbuffer().nbytes > 5_000_000
+    cloud.s3.delete_object(Bucket=BUCKET, Key="as-it-is/answer")
+    hosting.sagemaker.create_endpoint(EndpointName="emptied", EndpointConfigName="prefix")
+    assert hosting.wait("emptied")["FailureReason"].startswith("Failed to download model data for container")
 
 
 IMPORTS_NOTHING = """

@@ -7,6 +7,8 @@ from botocore.exceptions import ClientError
 from cloud import BUCKET, IMAGE, ROLE, ROOT, role_without
 from hosting import INFERENCE, Hosting, archive, variant
 
+from sandbox import settings
+
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:"
 
 
@@ -86,12 +88,20 @@ def test_models_that_are_refused(hosting, changes, text):
 def test_models_with_code_or_several_containers_or_nothing(hosting):
     brings = archive({"./code/inference.py": b"", "1/saved_model.pb": b""})
     assert "The sandbox does not run code/inference.py, which s3://" in message(hosting.model, "refused", brings)
-    create = hosting.sagemaker.create_model
+    create, plain = hosting.sagemaker.create_model, {"ModelName": "m", "ExecutionRoleArn": ROLE}
     two = [{"Image": INFERENCE, "ContainerHostname": name} for name in "ab"]
-    assert "several Containers" in message(create, ModelName="m", ExecutionRoleArn=ROLE, Containers=two)
-    assert "needs a PrimaryContainer" in message(create, ModelName="m", ExecutionRoleArn=ROLE)
+    assert "several Containers" in message(create, **plain, Containers=two)
+    assert "needs a PrimaryContainer" in message(create, **plain)
+    uri = hosting.cloud.put("unpacked/code/inference.py").removesuffix("code/inference.py")
+    for kind, text in (
+        ("S3Object", "does not fulfil this ModelDataSource"),
+        ("S3Prefix", f"does not run code/inference.py, which {uri} has"),
+    ):
+        source = {"S3DataSource": {"S3Uri": uri, "S3DataType": kind, "CompressionType": "None"}}
+        container = {"Image": INFERENCE, "ModelDataSource": source}
+        assert text in message(create, **plain, PrimaryContainer=container)
     vpc = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
-    request = {"ModelName": "m", "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": INFERENCE}}
+    request = {**plain, "PrimaryContainer": {"Image": INFERENCE}}
     assert "does not fulfil VpcConfig" in message(create, **request, VpcConfig=vpc)
     assert "Could not assume role" in message(create, **{**request, "ExecutionRoleArn": f"{ROLE}-none"})
 
@@ -130,6 +140,10 @@ CAPTURE = {
             "The sandbox does not fulfil ProductionVariants.ServerlessConfig",
         ),
         ({"ProductionVariants": [{"VariantName": "v", "ModelName": "there"}]}, "without InstanceType"),
+        (
+            {"ProductionVariants": [{"VariantName": "v", "ModelName": "there", "InstanceType": "ml.m5.large"}]},
+            "without InitialInstanceCount",
+        ),
     ],
 )
 def test_configurations_that_are_refused(hosting, changes, text):
@@ -142,6 +156,8 @@ def test_requests_that_are_refused(cloud, hosting):
     invoke = hosting.runtime.invoke_endpoint
     refused = message(invoke, EndpointName="there", Body=b"", TargetModel="m", code="ValidationError")
     assert refused == "The sandbox does not fulfil TargetModel of InvokeEndpoint."
+    largest = message(invoke, EndpointName="there", Body=bytes(6291456), code="ValidationError")
+    assert largest == "Endpoint there of account 123456789012 not found."
     large = message(invoke, EndpointName="there", Body=bytes(6291457), code="ValidationError")
     assert "Member must have length less than or equal to 6291456" in large
     update = {"EndpointName": "there", "EndpointConfigName": "there", "RetainAllVariantProperties": True}
@@ -241,6 +257,13 @@ def test_descriptions_lists_and_tags(cloud, hosting):
     client = cloud.account.client("sagemaker")
     client.add_tags(ResourceArn=model["ModelArn"], Tags=[{"Key": "a", "Value": "1"}])
     assert client.list_tags(ResourceArn=model["ModelArn"])["Tags"] == [{"Key": "a", "Value": "1"}]
+
+
+def test_regions_are_apart(cloud, hosting, monkeypatch):
+    monkeypatch.setattr(settings, "REGION", "eu-west-1")
+    client = cloud.account.client("sagemaker", **cloud.key)
+    assert client.list_models()["Models"] == client.list_endpoint_configs()["EndpointConfigs"] == []
+    assert ":eu-west-1:" in message(client.describe_model, ModelName="there")
 
 
 def test_a_machine_without_namespaces_for_networks(cloud, hosting, monkeypatch):
