@@ -2,12 +2,15 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from cloud import BUCKET, ROLE, ROOT, role_without, wait_for
+from cloud import BUCKET, ROLE, ROOT, hosts, role_without, wait_for
 
 from sandbox.tuning import job as tuning_job
+from sandbox.tuning import record
+from sandbox.tuning import request as tuning_request
 from sandbox.tuning.ranges import read
 
 OVER = ("Completed", "Failed", "Stopped")
@@ -98,7 +101,8 @@ def refusal(cloud, **changes):
 def tuned(cloud):
     """The description of a tuning job that has come to its end, and its training jobs."""
     parameters = ranges([continuous(8, 64, "size")], [continuous(0.0001, 1, scaling="Logarithmic")])
-    request = asked(cloud, jobs=3, parallel=2, parameters=parameters, Tags=[{"Key": "series", "Value": "mnist"}])
+    more = {"Tags": [{"Key": "series", "Value": "mnist"}], "definition": {"DefinitionName": "mnist"}}
+    request = asked(cloud, jobs=3, parallel=2, parameters=parameters, **more)
     arn = cloud.sagemaker.create_hyper_parameter_tuning_job(**request)["HyperParameterTuningJobArn"]
     name = request["HyperParameterTuningJobName"]
     assert arn == f"arn:aws:sagemaker:us-east-1:123456789012:hyper-parameter-tuning-job/{name}"
@@ -111,7 +115,7 @@ def test_completed(tuned):
     assert counts(job) == {"Completed": 3, "objective Succeeded": 3}
     assert job["CreationTime"] <= jobs[0]["TrainingStartTime"] <= job["HyperParameterTuningEndTime"]
     name = job["HyperParameterTuningJobName"]
-    assert len(jobs) == 3
+    assert [training["TrainingJobDefinitionName"] for training in jobs] == ["mnist"] * 3
     for number, training in enumerate(jobs, 1):
         assert re.fullmatch(rf"{name}-00{number}-[0-9a-f]{{8}}", training["TrainingJobName"])
 
@@ -204,6 +208,7 @@ def test_as_many_at_a_time_as_asked_and_as_the_machine_bears(cloud, monkeypatch)
             cloud.wait_for_line(training["TrainingJobName"], "ready")
         job = describe(cloud, name)
         assert job["HyperParameterTuningJobStatus"] == "InProgress" and "BestTrainingJob" not in job
+        assert job["LastModifiedTime"] > job["CreationTime"]  # a training job's change is one of its own
         assert counts(job) == {"InProgress": runs, "objective Pending": runs}
         cloud.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
         assert describe(cloud, name)["HyperParameterTuningJobStatus"] in ("Stopping", "Stopped")
@@ -214,6 +219,12 @@ def test_as_many_at_a_time_as_asked_and_as_the_machine_bears(cloud, monkeypatch)
             ClientError, match=r"ValidationException.*The request was rejected .* is in status Stopped\."
         ):
             cloud.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+
+
+def test_each_host_needs_a_cpu(cloud, monkeypatch):
+    monkeypatch.setattr(tuning_job.os, "cpu_count", lambda: 5)
+    request = asked(cloud, parallel=4, definition={"ResourceConfig": hosts(2)})
+    assert tuning_job.at_a_time(request) == 2
 
 
 def test_nothing_starts_after_the_end_of_the_account(cloud, monkeypatch):
@@ -238,6 +249,20 @@ def test_a_failed_training_job_is_no_failed_tuning_job(cloud):
     assert failed["FailureReason"].startswith("AlgorithmError")
     assert "FinalHyperParameterTuningJobObjectiveMetric" not in failed
     assert job["BestTrainingJob"]["TunedHyperParameters"] == {"size": "16"}
+    assert trainings(cloud, name, SortBy="FinalObjectiveMetricValue") == [job["BestTrainingJob"]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "counted"),
+    [
+        ("CapacityError: The sandbox's machine: No space left on device", "RetryableError"),
+        ("InternalServerError: We encountered an internal error.", "RetryableError"),
+        ("AlgorithmError: , exit code: 1", "NonRetryableError"),
+    ],
+)
+def test_what_another_try_may_not_meet(reason, counted):
+    failed = SimpleNamespace(status="Failed", failure_reason=reason)
+    assert record.Training(failed, {}, {}).counted == counted
 
 
 @pytest.mark.parametrize(
@@ -253,6 +278,11 @@ def test_failed(cloud, monkeypatch, script, reason):
     job = finished(cloud, start(cloud, script, jobs=5))
     assert job["HyperParameterTuningJobStatus"] == "Failed" and job["FailureReason"].startswith(reason)
     assert sum(job["TrainingJobStatusCounters"].values()) == 2 and "BestTrainingJob" not in job
+
+
+def test_failed_where_there_are_fewer_jobs_than_attempts(cloud):
+    job = finished(cloud, start(cloud, "raise SystemExit(3)", jobs=1))
+    assert job["FailureReason"].startswith("No training job succeeded after 1 attempts. ")
 
 
 def test_data_that_is_gone_while_it_runs(cloud):
@@ -293,6 +323,12 @@ def test_deleted(cloud):
     with pytest.raises(ClientError, match="is in status InProgress"):
         administrator.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     finished(cloud, name)
+    stopped = start(cloud, "import time; print('ready', flush=True); time.sleep(90)", jobs=1)
+    cloud.wait_for_line(wait_for(lambda: trainings(cloud, stopped))[0]["TrainingJobName"], "ready")
+    cloud.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=stopped)
+    with pytest.raises(ClientError, match="is in status Stopping"):
+        administrator.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=stopped)
+    finished(cloud, stopped)
     [training] = trainings(cloud, name)
     administrator.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     with pytest.raises(ClientError, match="can't find a tuning job"):
@@ -355,6 +391,10 @@ VALIDATION = {
         {"parameters": ranges([continuous(0, 0, scaling="ReverseLogarithmic")])},
         "only for continuous ranges",
     ),
+    "two ranges": (
+        {"parameters": ranges([continuous(1, 9, "lr")], [FLOAT])},
+        "Invalid hyperparameter lr: it is given more than once",
+    ),
     "a range and a value": ({"static": {"lr": "0.1"}}, "Invalid hyperparameter lr: it is given more than once"),
     "two resources": (
         {"definition": {"HyperParameterTuningResourceConfig": {"InstanceType": "ml.c4.xlarge", "InstanceCount": 1}}},
@@ -382,6 +422,8 @@ def test_several_definitions_are_refused(cloud):
 
 @pytest.mark.parametrize(("limits", "what"), [({"parallel": 11}, "parallel training"), ({"jobs": 751}, "training")])
 def test_limits_of_the_account(cloud, limits, what):
+    config = asked(cloud, parallel=10, jobs=750)["HyperParameterTuningJobConfig"]
+    tuning_request.check_limits(config, read(config["ParameterRanges"]))  # these are none too many
     code, text = refusal(cloud, **limits)
     assert code == "ResourceLimitExceeded"
     assert text.startswith(f"The account-level service limit 'Number of {what} jobs per hyperparameter tuning job' is ")
@@ -396,6 +438,22 @@ def test_rights(cloud):
     )
     with pytest.raises(ClientError, match="not authorized to perform: sagemaker:CreateHyperParameterTuningJob on"):
         cloud.sagemaker.create_hyper_parameter_tuning_job(**request)
+
+
+def test_tags_need_a_right_of_their_own(cloud):
+    policy = json.loads((ROOT / "notebooks" / "policies" / "execution-policy.json").read_text())
+    policy["Statement"].append({"Effect": "Deny", "Action": "sagemaker:AddTags", "Resource": "*"})
+    cloud.iam.put_role_policy(
+        RoleName="SageMakerExecutionRole", PolicyName="execution-policy", PolicyDocument=json.dumps(policy)
+    )
+    code, text = refusal(cloud, Tags=[{"Key": "a", "Value": "1"}])
+    assert code == "AccessDeniedException" and "sagemaker:AddTags on resource: " in text
+
+
+def test_the_list_is_by_name(cloud, tuned):
+    finished(cloud, start(cloud, jobs=1, HyperParameterTuningJobName="a"))
+    listed = cloud.account.client("sagemaker").list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+    assert listed[0]["HyperParameterTuningJobName"] == "a"
 
 
 def test_role_that_may_not_be_passed(cloud):

@@ -35,16 +35,22 @@ def test_scaling(scaling, low, high, middle):
     assert middle[0] < statistics.median(values) < middle[1]
 
 
+def test_a_range_ends_where_it_says():
+    """Though 1 - (1 - 0.1) is less than 0.1."""
+    assert drawn(parameters(low="0.1", high="0.1", ScalingType="ReverseLogarithmic"), 1) == ["0.1"]
+
+
 def test_integers():
     values = drawn(parameters("Integer", "1", "1000000", ScalingType="Logarithmic"), 100)
     assert all(text.isdigit() and 1 <= int(text) <= 1000000 for text in values)
     assert 100 < statistics.median(map(int, values)) < 10000
     assert set(drawn(parameters("Integer", "-1", "1"), 3)) == {"-1", "0", "1"}
+    assert parameters("Integer", "-1", "1")[0].combinations == 3
 
 
 def test_categories_are_given_as_they_are():
     found = ranges.read({"CategoricalParameterRanges": [{"Name": "x", "Values": ['"adam"', "01", '"adam"']}]})
-    assert sorted(drawn(found, 2)) == ['"adam"', "01"]
+    assert sorted(drawn(found, 2)) == ['"adam"', "01"] and found[0].combinations == 2
 
 
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
