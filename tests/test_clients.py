@@ -47,6 +47,9 @@ def test_only_aws_hosts_are_answered_for(cloud):
     with opener.open(f"http://127.0.0.1:{server.server_port}/a?b=c", data=b"body", timeout=60) as answer:
         assert answer.read() == b"/a?b=c body"
     server.shutdown()
+    server.server_close()
+    with pytest.raises(Exception, match="502"):
+        opener.open(f"http://127.0.0.1:{server.server_port}/", timeout=60)
     with pytest.raises(Exception, match="400"):
         opener.open("http://no-such-service.us-east-1.amazonaws.com/", timeout=60)
 
@@ -286,6 +289,11 @@ def test_folder_in_use_is_not_stale(tmp_path, monkeypatch):
     (tmp_path / "sagemaker-sandbox-1-old" / "lock").touch()
     assert list(folders.stale()) == [tmp_path / "sagemaker-sandbox-1-old"]
     folders.remove(folder)
+
+
+def test_a_folder_whose_path_not_every_program_takes(monkeypatch):
+    monkeypatch.setattr(folders.tempfile, "tempdir", "/tmp/of me: mine")
+    assert folders.place() == "/tmp"
 
 
 def test_removing_touches_nothing_outside_the_folder(tmp_path):

@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import sys
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,9 +97,9 @@ def policy(
     return {"Statement": [dict(Effect=effect, Action=action, Resource=place) for action, place in statements]}
 
 
-def request(machine="ml.m5.xlarge", volume=30, seconds=600, **more):
-    """Of a training job, as far as the exercise on a cheaper estimator looks at it."""
-    resources = dict(InstanceType=machine, VolumeSizeInGB=volume, InstanceCount=1)
+def request(machine="ml.m5.xlarge", volume=30, seconds=600, hosts=1, **more):
+    """Of a training job, as far as the exercises look at it."""
+    resources = dict(InstanceType=machine, VolumeSizeInGB=volume, InstanceCount=hosts)
     return dict(ResourceConfig=resources, StoppingCondition=dict(MaxRuntimeInSeconds=seconds), **more)
 
 
@@ -143,6 +144,17 @@ def asks(body=None, twice=False, give=None, **changes):
 def as_text(training_env, **changes):
     folders = {f"SM_CHANNEL_{name.upper()}": path for name, path in training_env["channel_input_dirs"].items()}
     return folders | {"SM_HPS": json.dumps(training_env["hyperparameters"])} | changes
+
+
+def of_sdk_2(name, environment):
+    kinds = {"batch-size": int, "shuffle": lambda text: text == "True", "note": str}
+    return kinds[name](environment["SM_HP_" + name.upper()])
+
+
+def plain(range_):
+    """The same without a scaling."""
+    range_.scaling_type = "Auto"
+    return range_
 
 
 ENV = {"channel_input_dirs": {"a": "/a"}, "hyperparameters": {"epochs": 1}}
@@ -214,6 +226,12 @@ WRONG = [  # a check, what it gets, and what it says; None: it is right
     ("ask", (asks(body="[1]"),), "wants `instances`"),
     ("ask", (asks(give={"predictions": [2, 5, -6]}),), "not the list of doubled numbers"),
     ("predicts", ([0], [0, 1]), "1 predictions for 2 points"),
+    ("predicts", ([0] * 17 + [1] * 3, [0] * 20), "right for 85% of the points"),
+    ("policy", (policy(places=("arn:aws:s3:::b", "arn:aws:s3:::b/*")), "b"), "The resource of `s3:GetObject`"),
+    ("two_hosts", (request(HyperParameters={"batch-size": "256"}),), "The job has 1 hosts"),
+    ("two_hosts", (request(hosts=2, HyperParameters={"batch-size": "512"}),), "One step takes 512 images"),
+    ("hyperparameter", (of_sdk_2,), "Under SDK 3, `hp('batch-size')` gives KeyError('SM_HP_BATCH-SIZE'), not 512."),
+    ("ranges", (space(learning_rate=plain(space()["learning-rate"])),), "is not searched by its zeros"),
 ]
 
 
@@ -253,6 +271,20 @@ def test_a_thousand_images(capsys):
     ):
         checks.thousand(Bucket(files=files), address)
         assert sentence in capsys.readouterr().out
+
+
+def test_nearly_right_files(capsys, tmp_path):
+    for name, content in (("output/metrics.json", b'[{"test_accuracy": 0.9849}]'), ("model/1/saved_model.pb", b"")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(content)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as file:
+        file.addfile(tarfile.TarInfo("model/saved_model.pb"))
+    checks.accurate(tmp_path)
+    checks.archive(tmp_path)
+    assert capsys.readouterr().out.splitlines() == [
+        "The test accuracy is 0.9849; at least 0.985 is wanted.",
+        "In the archive the model is `model/saved_model.pb`: its folder must have a number as its name.",
+    ]
 
 
 def test_a_result_in_each_folder_that_a_job_has(capsys, tmp_path):

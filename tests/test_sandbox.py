@@ -8,8 +8,10 @@ import psutil
 import pytest
 from cloud import ROOT, wait_for
 
+from sandbox import settings
 from sandbox.account.proxy import is_aws
 from sandbox.local_mode import docker as local_mode
+from sandbox.local_mode import image
 
 WITH_THE_SDK = """
 import json, logging, subprocess, urllib.request
@@ -59,6 +61,7 @@ print(json.dumps([session.region_name, session.get_credentials().access_key, ses
         "https_proxy": "http://own.example:1",
         "ALL_PROXY": "http://own.example:1",
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(own),
+        "SANDBOX_STOP_SECONDS": "5",
     }
     region, key, profiles, arn, environment = json.loads(run(script, **foreign))
     assert region == "us-east-1" and key != "OWN" and profiles == []
@@ -74,7 +77,9 @@ print(json.dumps([session.region_name, session.get_credentials().access_key, ses
         ("bucket.s3.amazonaws.com", True),
         ("s3.cn-north-1.amazonaws.com.cn", True),
         ("sagemaker.us-east-1.api.aws", True),
+        ("STS.us-east-1.amazonaws.COM.", True),
         ("169.254.169.254", True),
+        ("169.254.170.2", True),
         ("[fd00:ec2::254]", True),
         ("pypi.org", False),
         ("notamazonaws.com", False),
@@ -121,6 +126,25 @@ def test_command_that_is_not_there(start):
     process = start("no-such-command")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 127 and "cannot run no-such-command" in err
+
+
+def test_a_policy_in_the_place_of_the_notebooks(run, start, tmp_path_factory):
+    policy = tmp_path_factory.mktemp("own") / "policy.json"
+    statement = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    script = "import boto3; print(boto3.client('s3').list_buckets()['Buckets'])"
+    assert run(script, SANDBOX_POLICY=str(policy)) == "[]\n"
+    process = start("true", SANDBOX_POLICY="/none")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == "sandbox: SANDBOX_POLICY=/none: [Errno 2] No such file or directory: '/none'\n"
+
+
+@pytest.mark.parametrize("text", ["-1", "inf", "nan", "soon"])
+def test_seconds_that_are_none(monkeypatch, text):
+    monkeypatch.setenv("SANDBOX_STOP_SECONDS", text)
+    with pytest.raises(SystemExit, match=f"sandbox: SANDBOX_STOP_SECONDS={text}: a number of seconds is needed"):
+        settings.stop_seconds()
 
 
 def test_usage(start):
@@ -178,6 +202,33 @@ def test_why_local_mode_cannot_run(fake_docker):
     assert local_mode.unfit() is None
     fake_docker(docker=ENGINE.format("Docker Compose version v2.40.0"))
     assert local_mode.unfit() is None
+
+
+@pytest.mark.parametrize(("config", "address"), [({}, "172.17.0.1"), ({"Gateway": "172.17.0.9"}, "172.17.0.9")])
+def test_the_address_on_dockers_bridge(fake_docker, config, address):
+    found = [{"IPAM": {"Config": [{"Subnet": "172.17.0.0/16", **config}]}}]
+    fake_docker(docker=f"echo '{json.dumps(found)}'")
+    assert local_mode.gateway() == address
+
+
+def test_other_peoples_containers_are_not_removed(fake_docker, tmp_path):
+    folder, asked = tmp_path / "sandbox", tmp_path / "asked"
+    folder.mkdir()
+    listing = f"echo 'ours {folder}/job'; echo 'theirs {tmp_path}/job'"
+    fake_docker(docker=f'case "$1" in ps) {listing};; *) echo "$@" >> {asked};; esac')
+    local_mode.clean_up(folder)
+    assert [line for line in asked.read_text().splitlines() if line.startswith("rm ")] == ["rm --force --volumes ours"]
+    assert not folder.exists()
+
+
+def test_the_image_is_built_through_the_users_proxy(fake_docker, monkeypatch, capfd):
+    fake_docker(docker='echo "$@"')
+    for name in image.PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
+    with pytest.raises(SystemExit, match="0"):
+        image.main()
+    assert f"build --network=host --tag {local_mode.IMAGE} --build-arg HTTPS_PROXY " in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("docker")

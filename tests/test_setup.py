@@ -2,6 +2,8 @@
 
 import ast
 import importlib.util
+import json
+import pathlib
 
 import pytest
 from studio_space import ROOT, Space
@@ -114,6 +116,17 @@ def test_outside_studio_it_writes_only_when_told(space):
     assert space.run("make", "--here")[-1] == f"SDK 3: 3.20.0 in the kernel sagemaker-v3, {OWN}"
 
 
+def test_a_kernel_of_just_python_starts_the_one_of_jupyter(space):
+    """Whatever the PATH says."""
+    space = space("2.257.7")
+    del space.environment["SAGEMAKER_SPACE_NAME"]
+    folder = space.image / "share/jupyter/kernels/python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text('{"argv": ["python"], "display_name": "Python 3", "language": "python"}')
+    space.environment["PATH"] = "/nowhere"
+    assert space.make(code=1)[0] == "SDK 2: 2.257.7 in the kernel python3"
+
+
 def test_it_says_where_it_is(space):
     where = [line.split("  ", 1)[1].strip() for line in space("2.257.7").run("where")]
     assert where == ["the Studio space seat-01", "SageMaker Distribution 4.5.3", where[2], "2.257.7"]
@@ -166,20 +179,39 @@ def test_it_runs_on_the_python_of_old_images_and_explains_its_use(space):
     assert process.communicate()[1].startswith("usage: ") and process.returncode == 1
 
 
+def load():
+    spec = importlib.util.spec_from_file_location("kernels", PROGRAM)
+    kernels = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kernels)
+    return kernels
+
+
+@pytest.mark.parametrize(
+    ("metadata", "studio"), [({"DomainId": "d-1", "UserProfileName": "u"}, True), ({"ResourceName": "notebook"}, False)]
+)
+def test_the_file_of_a_space_and_that_of_a_notebook_instance(monkeypatch, capsys, metadata, studio):
+    monkeypatch.delenv("SAGEMAKER_SPACE_NAME", raising=False)
+    monkeypatch.setattr(pathlib.Path, "read_text", lambda path, encoding: json.dumps(metadata))
+    kernels = load()
+    kernels.docker()
+    assert kernels.IN_STUDIO is studio
+    assert f"--domain-id {metadata.get('DomainId', 'DOMAIN_ID')} " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("output", "helps"),
     [
         ("[Errno 28] No space left on device", "the disk is full"),
         ("ssl: CERTIFICATE_VERIFY_FAILED", "PIP_CERT"),
         ("NewConnectionError: refused", "PIP_INDEX_URL"),
+        ("NameResolutionError: Failed to resolve", "PIP_INDEX_URL"),
+        ("ReadTimeoutError: Read timed out.", "PIP_INDEX_URL"),
+        ("ProxyError: Cannot connect to proxy.", "PIP_INDEX_URL"),
         ("ensurepip is not available", "choose a newer image"),
         ("first\nERROR: No matching distribution found for sagemaker", "ERROR: No matching distribution found"),
         ("", "no message"),
     ],
 )
 def test_a_failure_of_pip_is_one_sentence(output, helps):
-    spec = importlib.util.spec_from_file_location("kernels", PROGRAM)
-    kernels = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(kernels)
-    remedy = kernels.remedy(output)
+    remedy = load().remedy(output)
     assert helps in remedy and "\n" not in remedy

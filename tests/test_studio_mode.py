@@ -11,7 +11,7 @@ import json, logging, os
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 with open("/opt/ml/metadata/resource-metadata.json") as file:
     metadata = json.load(file)
-print(metadata["AppType"], metadata["SpaceName"] == os.environ["SAGEMAKER_SPACE_NAME"])
+print(metadata["AppType"], metadata["DomainId"], metadata["SpaceName"] == os.environ["SAGEMAKER_SPACE_NAME"])
 for name in list(os.environ):
     if name.startswith("AWS_") and ("KEY" in name or "TOKEN" in name):
         del os.environ[name]  # so that the role can only come from the file
@@ -35,7 +35,11 @@ NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere"}
 @pytest.mark.parametrize(("python", "sdk"), [("python", SDK_2), (PYTHON_V3, SDK_3)])
 def test_both_sdks_see_a_studio_space_and_its_role(run, python, sdk):
     out = run(IN_SPACE + sdk + ASK, "--studio", python=python, **NO_DOCKER)
-    assert out.splitlines() == ["JupyterLab True", "True", "arn:aws:iam::123456789012:role/SageMakerExecutionRole"]
+    assert out.splitlines() == [
+        "JupyterLab d-sandbox True",
+        "True",
+        "arn:aws:iam::123456789012:role/SageMakerExecutionRole",
+    ]
 
 
 def test_nobody_else_sees_the_space(start):

@@ -358,6 +358,15 @@ def test_tensorboard_gets_the_metrics_of_every_epoch(module, run, tmp_path):
     assert [{"epoch": step, **values} for step, values in found.items()] == epochs
 
 
+def test_a_stop_in_the_last_step_comes_too_late(module, run, monkeypatch, tmp_path):
+    begin = module.Checkpoints.on_train_begin
+    monkeypatch.setattr(
+        module.Checkpoints, "on_train_begin", lambda self, logs=None: (self.told.append(15), begin(self))
+    )
+    run(f"--checkpoint-dir={tmp_path}/checkpoints")
+    assert len(metrics(tmp_path)) == 1 and os.listdir(tmp_path / "checkpoints") == ["checkpoint.npz"]
+
+
 def test_a_stop_where_an_epoch_is_one_batch(tmp_path, data):
     job = start(tmp_path / "job", data, data, "--epochs=100000", f"--checkpoint-dir={tmp_path}/checkpoints")
     read_until(job, "epoch=2 ")
@@ -385,6 +394,8 @@ def test_checkpoint_beyond_the_epochs(error, checkpoints):
         ("--learning-rate=0.5", "learning-rate 0.001, here 0.5"),
         ("--batch-size=100", "batch-size 512, here 100"),
         ("--seed=2", "seed 1, here 2"),
+        ("--beta_1=0.5", "beta_1 0.9, here 0.5"),
+        ("--beta_2=0.5", "beta_2 0.999, here 0.5"),
         ("--precision=mixed_bfloat16", "precision float32, here mixed_bfloat16"),
         (None, "training on 300 images"),
     ],
@@ -599,10 +610,11 @@ def test_damaged_file_is_named(error, data, damage, message):
     assert str(path) in line and message in line
 
 
-def test_images_and_labels_of_different_length(error, data):
-    (data / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(49, np.uint8)))
+@pytest.mark.parametrize("count", [49, 51])
+def test_images_and_labels_of_different_length(error, data, count):
+    (data / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(count, np.uint8)))
     line = error()
-    assert "t10k-images-idx3-ubyte holds 50 images" in line and "t10k-labels-idx1-ubyte 49 labels" in line
+    assert "t10k-images-idx3-ubyte holds 50 images" in line and f"t10k-labels-idx1-ubyte {count} labels" in line
 
 
 def test_data_that_is_not_mnist(error, data):
@@ -631,6 +643,10 @@ def test_hyperparameter_out_of_range(error, option):
     name, _, value = option.partition("=")
     line = error(option)
     assert name in line and value in line
+
+
+def test_a_decay_rate_of_0(run):
+    assert "epoch=1 loss=" in run("--beta_1=0", "--beta_2=0")
 
 
 @pytest.mark.parametrize("option", ["--epoch=3", "--beta-1=0.9"])
