@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from pathlib import Path
 
@@ -334,6 +335,25 @@ def test_first_failure_ends_the_other_hosts(cloud):
     )
     assert job["TrainingJobStatus"] == "Failed" and time.time() - began < 60
     assert job["FailureReason"] == "AlgorithmError: the second host, exit code: 1"  # the toolkit's exit code
+
+
+MANY = "import os, time; [os.fork() for _ in range(6)]; time.sleep(100)"
+
+
+def test_a_host_that_is_told_again_and_again_ends(cloud, tmp_path):
+    """Signals that come faster than they are taken do not hide the one that says that the command has ended."""
+    for number in range(4):
+        host = container.Host(tmp_path / str(number), 0, ["algo-1"], cloud.account.machine)
+        host.start([f"{ENVIRONMENT}/bin/python", "-c", MANY], images.own(), {}, None)
+        threading.Thread(target=host.process.stdout.read, daemon=True).start()
+        time.sleep(0.5)
+        until = time.time() + 10
+        while host.process.poll() is None and time.time() < until:
+            host.kill()
+        if (ended := host.process.poll()) is None:
+            host.process.kill()
+        host.close()
+        assert ended is not None
 
 
 def test_without_namespaces_nothing_runs(cloud, monkeypatch):

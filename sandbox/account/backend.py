@@ -273,7 +273,11 @@ def authorize(response, resource="*", context=None):
         if protocol == "ec2":
             code, text = "AuthFailure", "AWS was not able to validate the provided access credentials"
         elif protocol != "query":
-            code = {"InvalidClientTokenId": "UnrecognizedClientException"}.get(code, f"{code}Exception")
+            names = {
+                "InvalidClientTokenId": "UnrecognizedClientException",
+                "SignatureDoesNotMatch": "InvalidSignatureException",
+            }
+            code = names.get(code, f"{code}Exception")
         raise _Answer(response, code, text) from None
 
 

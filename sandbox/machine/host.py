@@ -61,7 +61,7 @@ def signals_and_messages(control):
     children have another PID namespace starts none.)"""
     signals, wakeup = socket.socketpair()
     wakeup.setblocking(False)
-    signal.set_wakeup_fd(wakeup.fileno())
+    signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -116,7 +116,8 @@ def main():
             hand_out(control, spec["serves"])
         elif number != signal.SIGCHLD:
             os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGKILL)
-        elif (ended := os.waitpid(child, os.WNOHANG))[0]:
+        # After each of them: among very many, the one that says that the child has ended can get lost.
+        if (ended := os.waitpid(child, os.WNOHANG))[0]:
             leave(os.waitstatus_to_exitcode(ended[1]))
 
 

@@ -171,7 +171,7 @@ class Run:
             if interrupted or abandoned.is_set() or (deadline is not None and moment > deadline):
                 for host in running:
                     host.kill()
-            abandoned.wait(0.03)
+            time.sleep(0.03)
         if interrupted:
             raise Interruption
         return failed or next((host for host in self.hosts if host.process.returncode), None)
