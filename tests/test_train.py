@@ -248,6 +248,13 @@ def test_an_epoch_has_every_image_once_in_an_order_that_the_seed_decides(epoch):
     assert len({number // 100 for number in order[:100]}) > 5  # the files are mixed, too
 
 
+def test_each_epoch_of_a_training_has_an_order_of_its_own(module, run, monkeypatch):
+    seeds, stream = [], module.stream
+    monkeypatch.setattr(module, "stream", lambda *args, seed=None: (seeds.append(seed), stream(*args, seed=seed))[1])
+    run("--epochs=3", "--seed=5")
+    assert [seed for seed in seeds if seed] == [6, 7, 8]
+
+
 def test_a_resumed_epoch_goes_on_where_it_stopped(epoch):
     assert epoch(seed=1, skip=3) == epoch(seed=1)[300:]
 
