@@ -116,9 +116,9 @@ def thousand(sess, address):
             yield say(
                 "The header of `{name}` says {kind} and {count}; see the hint.", name=name, kind=kind, count=count
             )
-        if len(content) != {2049: 8 + 1000, 2051: 16 + 1000 * 784}[kind]:
+        start, size, original = {2049: (8, 1, "labels-idx1"), 2051: (16, 784, "images-idx3")}[kind]
+        if len(content) != start + 1000 * size:
             yield say("`{name}` does not hold what its header says.", name=name)
-        start, original = {2049: (8, "labels-idx1"), 2051: (16, "images-idx3")}[kind]
         if content[start:] != unpacked(f"train-{original}-ubyte.gz")[start : len(content)]:
             yield say("`{name}` does not hold MNIST's first 1,000: is the old header still in it?", name=name)
 
@@ -155,9 +155,10 @@ def cheaper(before, after):
         yield say("`{field}` has moved, too; only three fields should.", field=min(more))
     if after["ResourceConfig.InstanceType"] != "ml.m5.xlarge":
         yield say("The machine is {machine}; take an `ml.m5.xlarge`.", machine=after["ResourceConfig.InstanceType"])
-    if after["ResourceConfig.VolumeSizeInGB"] > 30 or after["StoppingCondition.MaxRuntimeInSeconds"] > 600:
+    seconds = after["StoppingCondition.MaxRuntimeInSeconds"]
+    if after["ResourceConfig.VolumeSizeInGB"] > 30 or seconds > 600:
         yield say("At most 30 GB and 600 seconds are wanted.")
-    if (seconds := after["StoppingCondition.MaxRuntimeInSeconds"]) < 60:
+    if seconds < 60:
         yield say("`max_run` counts seconds: after {seconds} of them the job would be stopped.", seconds=seconds)
 
 
@@ -210,11 +211,7 @@ def variables(variables, training_env):
     for name, path in channels.items():
         if result[name] != path:
             yield say("`{name}` is not the folder of its channel.", name=name)
-    try:
-        read = json.loads(result["SM_HPS"])
-    except ValueError:
-        read = None
-    if read != training_env["hyperparameters"]:
+    if call(json.loads, result["SM_HPS"]) != training_env["hyperparameters"]:
         yield say("`SM_HPS`, read as JSON, should give the hyperparameters with their types.")
 
 
@@ -481,9 +478,8 @@ def ask(ask):
     if len(endpoint.requests) != 1:
         yield say("`ask` sends {count} requests; it should be one.", count=len(endpoint.requests))
     [request] = endpoint.requests
-    try:
-        asked = json.loads(request.get("Body", ""))
-    except (TypeError, ValueError):
+    asked = call(json.loads, request.get("Body", ""))
+    if isinstance(asked, Exception):
         yield say("The `Body` of the request is no JSON.")
     if request.get("EndpointName") != "double" or request.get("ContentType") != "application/json":
         yield say("The request needs the `EndpointName` that `ask` gets, and the `ContentType` of JSON.")

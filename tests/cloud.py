@@ -156,6 +156,15 @@ def start_python(cloud, script, **changes):
     )
 
 
+def deny(cloud, action, resource="*"):
+    """Add a statement to the execution role's policy."""
+    policy = json.loads((ROOT / "notebooks" / "policies" / "execution-policy.json").read_text())
+    policy["Statement"].append({"Effect": "Deny", "Action": action, "Resource": resource})
+    cloud.iam.put_role_policy(
+        RoleName="SageMakerExecutionRole", PolicyName="execution-policy", PolicyDocument=json.dumps(policy)
+    )
+
+
 def role_without(cloud, *actions):
     """A role like the execution role, but without these actions -> its ARN."""
     name = "Without-" + "-".join(action.replace(":", "") for action in actions)

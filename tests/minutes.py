@@ -111,14 +111,18 @@ def waits(cell):
     return STARTS.search(cell.source) and not refused
 
 
+def words(text):
+    return len(NOT_READ.sub(" ", text).split())
+
+
 def printed(cell):
     """How many words a cell's outputs have; a picture has none."""
-    words = 0
+    found = 0
     for output in cell.outputs:
         data = output.get("data", {})
         text = output.get("text") or output.get("evalue") or data.get("text/html") or data.get("text/plain", "")
-        words += len(re.sub("<[^>]*>", " ", text).split()) if "image/png" not in data else 0
-    return words
+        found += words(text) if "image/png" not in data else 0
+    return found
 
 
 def sections(path):
@@ -138,7 +142,7 @@ def sections(path):
                     title = part.splitlines()[0].removeprefix("## ")
                     begins = title in FRAME and len(found) == 1
                     section("Begin" if begins else "End" if title in FRAME else title)
-                found[-1][1] += len(NOT_READ.sub(" ", part).split()) / WORDS_A_MINUTE
+                found[-1][1] += words(part) / WORDS_A_MINUTE
         else:
             found[-1][1] += MINUTES_A_CELL + printed(cell) / PRINTED_WORDS_A_MINUTE
             found[-1][3].append(TransformerManager().transform_cell(cell.source))

@@ -1,6 +1,5 @@
 """What the policies of the caller and of the job's role permit."""
 
-import json
 import ssl
 from urllib.error import HTTPError
 from urllib.request import HTTPSHandler, ProxyHandler, build_opener
@@ -8,7 +7,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 import pytest
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
-from cloud import BUCKET, GROUP, ROOT, algorithm, channel, role_without
+from cloud import BUCKET, GROUP, ROOT, algorithm, channel, deny, role_without
 
 
 def test_role_without_get_object(cloud):
@@ -58,15 +57,6 @@ def test_role_that_may_write_no_metrics(cloud):
     )
     assert job["FinalMetricDataList"][0]["Value"] == 0.5
     assert cloud.account.client("cloudwatch").list_metrics(Namespace=GROUP)["Metrics"] == []
-
-
-def deny(cloud, action, resource="*"):
-    """Add a statement to the execution role's policy."""
-    policy = json.loads((ROOT / "notebooks" / "policies" / "execution-policy.json").read_text())
-    policy["Statement"].append({"Effect": "Deny", "Action": action, "Resource": resource})
-    cloud.iam.put_role_policy(
-        RoleName="SageMakerExecutionRole", PolicyName="execution-policy", PolicyDocument=json.dumps(policy)
-    )
 
 
 def test_tags_need_a_right_of_their_own(cloud):

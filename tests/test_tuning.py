@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from cloud import BUCKET, ROLE, ROOT, hosts, role_without, wait_for
+from cloud import BUCKET, ROLE, ROOT, deny, hosts, role_without, wait_for
 
 from sandbox.tuning import job as tuning_job
 from sandbox.tuning import record
@@ -441,11 +441,7 @@ def test_rights(cloud):
 
 
 def test_tags_need_a_right_of_their_own(cloud):
-    policy = json.loads((ROOT / "notebooks" / "policies" / "execution-policy.json").read_text())
-    policy["Statement"].append({"Effect": "Deny", "Action": "sagemaker:AddTags", "Resource": "*"})
-    cloud.iam.put_role_policy(
-        RoleName="SageMakerExecutionRole", PolicyName="execution-policy", PolicyDocument=json.dumps(policy)
-    )
+    deny(cloud, "sagemaker:AddTags")
     code, text = refusal(cloud, Tags=[{"Key": "a", "Value": "1"}])
     assert code == "AccessDeniedException" and "sagemaker:AddTags on resource: " in text
 
