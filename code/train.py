@@ -8,23 +8,20 @@ It writes
     OUTPUT_DATA_DIR/job.json       what this job saw: options (never put a secret there), files, SM_* variables
     CHECKPOINT_DIR/checkpoint.npz  if that option is given: what a stopped job needs to go on
     TENSORBOARD_DIR/events.out...  if that option is given: the metrics of every epoch, for TensorBoard
-Beside it, data.py reads the data, saving.py writes what is kept, and hosts.py is for jobs of several hosts. A mistake
-in the input ends it with status 1 and one line. TensorFlow 2.3 or later, Keras 2 or Keras 3.
+data.py reads the data, saving.py writes what is kept, and hosts.py is for jobs of several hosts. A mistake in the input
+ends it with status 1 and one line. TensorFlow 2.3 or later, Keras 2 or Keras 3.
 """
 
 import argparse
-import math
+import functools
 import os
 import random
 
 import hosts
-import numpy as np
 import tensorflow as tf
-from saving import Checkpoints, check_folders, describe_job, fail, save_json, save_model
+from saving import Checkpoints, fail, folder, save_model, save_records
 
-from data import find_files, stream
-
-# --- arguments ------------------------------------------------------------------------------------
+from data import find_files, scale, stream
 
 
 def number(kind, accepted, name):
@@ -41,8 +38,9 @@ def number(kind, accepted, name):
 
 def parse_args():
     whole_number = number(int, lambda value: value >= 1, "whole number (1, 2, ...)")
-    above_0 = number(float, lambda value: 0 < value < math.inf, "positive number")
+    above_0 = number(float, lambda value: 0 < value < float("inf"), "positive number")
     decay_rate = number(float, lambda value: 0 <= value < 1, "number in [0, 1)")
+    channel = functools.partial(folder, make=False)
     parser = argparse.ArgumentParser(allow_abbrev=False)  # a misspelt hyperparameter is an error, not a guess
     parser.error = fail  # argparse would print its usage first; a log wants the one line alone
     parser.add_argument("--batch-size", type=whole_number, default=512)  # of each host
@@ -52,13 +50,13 @@ def parse_args():
     parser.add_argument("--beta_2", type=decay_rate, default=0.999)
     parser.add_argument("--seed", type=whole_number, default=1)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
-    parser.add_argument("--training", default=os.environ.get("SM_CHANNEL_TRAINING"))
-    parser.add_argument("--testing", default=os.environ.get("SM_CHANNEL_TESTING"))
-    parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", "model"))
-    parser.add_argument("--output-data-dir", default=os.environ.get("SM_OUTPUT_DATA_DIR", "output"))
-    parser.add_argument("--checkpoint-dir")
+    parser.add_argument("--training", type=channel, default=os.environ.get("SM_CHANNEL_TRAINING"))
+    parser.add_argument("--testing", type=channel, default=os.environ.get("SM_CHANNEL_TESTING"))
+    parser.add_argument("--model-dir", type=folder, default=os.environ.get("SM_MODEL_DIR", "model"))
+    parser.add_argument("--output-data-dir", type=folder, default=os.environ.get("SM_OUTPUT_DATA_DIR", "output"))
+    parser.add_argument("--checkpoint-dir", type=folder)
     parser.add_argument("--checkpoint-seconds", type=above_0, default=60.0)
-    parser.add_argument("--tensorboard-dir")
+    parser.add_argument("--tensorboard-dir", type=folder)
     parser.add_argument("--model_dir", dest="unused")  # AWS's container adds it in tuning jobs
     args = parser.parse_args()
     unused = vars(args).pop("unused")
@@ -67,25 +65,19 @@ def parse_args():
     return args
 
 
-# --- model ----------------------------------------------------------------------------------------
-
-
 def build_model(args):
     """Images float32 [N, 28, 28, 1] in [0, 1] -> logits float32 [N, 10]."""
     layers = tf.keras.layers
-    model = tf.keras.Sequential(
-        [
-            tf.keras.Input(shape=(28, 28, 1)),
-            layers.Conv2D(16, 5, strides=2, activation="relu"),
-            layers.Conv2D(16, 3),
-            layers.MaxPooling2D(),
-            layers.ReLU(),  # before the pooling it would give the same, for four times the work
-            layers.Flatten(),
-            layers.Dense(384, activation="relu"),
-            layers.BatchNormalization(momentum=0.9),  # 0.99 would remember too much of the first steps
-            layers.Dense(10, dtype="float32"),  # whatever the precision of the rest
-        ]
-    )
+    model = tf.keras.Sequential()
+    model.add(tf.keras.Input(shape=(28, 28, 1)))
+    model.add(layers.Conv2D(16, 5, strides=2, activation="relu"))
+    model.add(layers.Conv2D(16, 3))
+    model.add(layers.MaxPooling2D())
+    model.add(layers.ReLU())  # before the pooling it would give the same, for four times the work
+    model.add(layers.Flatten())
+    model.add(layers.Dense(384, activation="relu"))
+    model.add(layers.BatchNormalization(momentum=0.9))  # 0.99 would remember too much of the first steps
+    model.add(layers.Dense(10, dtype="float32"))  # whatever the precision of the rest
     optimizer = tf.keras.optimizers.Adam(args.learning_rate, beta_1=args.beta_1, beta_2=args.beta_2)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"])
@@ -93,36 +85,23 @@ def build_model(args):
     return model
 
 
-# --- training -------------------------------------------------------------------------------------
-
-
 def train(model, args, training, testing, checkpoints):
     """One `fit` an epoch: each has its own order of the images, so a job that resumes sees what it would have seen."""
+    tests = stream(testing, args.batch_size)
     for epoch in range(checkpoints.now["epoch"], args.epochs + 1):
-        model.fit(
-            stream(training, args.batch_size, seed=args.seed + epoch).skip(checkpoints.now["step"]),
-            validation_data=stream(testing, args.batch_size),
-            callbacks=[checkpoints],
-            shuffle=False,  # the stream does it
-            verbose=0,
-        )
+        images = stream(training, args.batch_size, seed=args.seed + epoch).skip(checkpoints.now["step"])
+        model.fit(images, validation_data=tests, callbacks=[checkpoints], shuffle=False, verbose=0)
 
 
 def main():
     args = parse_args()
-    check_folders(args)
-    for set_seed in (random.seed, np.random.seed, tf.random.set_seed):
-        set_seed(args.seed)
-    if args.precision != "float32":
-        policies = tf.keras.mixed_precision
-        (getattr(policies, "set_global_policy", None) or policies.experimental.set_policy)(args.precision)
-    try:
-        training = find_files("training", args.training, "train")
-        testing = find_files("testing", args.testing, "t10k")
-    except ValueError as error:
-        fail(error)
+    random.seed(args.seed)  # Keras 3 draws from it, Keras 2 from TensorFlow's
+    tf.random.set_seed(args.seed)
+    policies = tf.keras.mixed_precision  # early versions have experimental ones
+    (getattr(policies, "set_global_policy", None) or policies.experimental.set_policy)(args.precision)
+    training = find_files("training", args.training, "train")
+    testing = find_files("testing", args.testing, "t10k")
     print(f"{training.images} images to train on, {testing.images} to test with", flush=True)
-
     checkpoints = Checkpoints(args, training, testing, len(hosts.HOSTS), hosts.HOST == 0)
     strategy = hosts.make_strategy()
     with strategy.scope():
@@ -133,9 +112,8 @@ def main():
     else:
         train(model, args, training, testing, checkpoints)
     if hosts.HOST == 0:
-        save_model(model, args.model_dir)
-        save_json(args.output_data_dir, "metrics.json", checkpoints.now["history"])
-        save_json(args.output_data_dir, "job.json", describe_job(args))
+        save_model(model, scale, args.model_dir)
+        save_records(args, checkpoints.now["history"])
 
 
 if __name__ == "__main__":

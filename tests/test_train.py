@@ -172,11 +172,9 @@ def test_records_what_the_job_saw_and_no_credentials(run, tmp_path, monkeypatch)
     job = json.loads(text)
     assert job["environment"] == {"SM_CHANNELS": '["testing","training"]'}
     assert "not for the record" not in text
-    assert job["arguments"][-1] == "--beta_1=0.8"
     defaults = {"batch_size": 512, "epochs": 1, "learning_rate": 1e-3, "beta_2": 0.999, "seed": 1}
     assert {name: job["options"][name] for name in defaults} == defaults
     assert job["options"]["beta_1"] == 0.8
-    assert job["types"]["batch_size"] == "int" and job["types"]["learning_rate"] == "float"
     assert job["files"]["testing"] == sorted(path.name for path in (tmp_path / "data").iterdir())
 
 
@@ -264,16 +262,6 @@ def test_hosts_share_the_images(epoch):
     assert sorted(number for share in shares for number in share) == list(range(955))
 
 
-def test_files_that_sagemaker_shared_out_are_not_shared_again(module, monkeypatch):
-    monkeypatch.setattr("hosts.HOSTS", ["algo-1", "algo-2"])
-    monkeypatch.setattr("hosts.HOST", 1)
-    assert module.hosts.share_of("training") == (2, 1)
-    config = {"training": {"S3DistributionType": "ShardedByS3Key"}, "testing": {"TrainingInputMode": "File"}}
-    monkeypatch.setenv("SM_INPUT_DATA_CONFIG", json.dumps(config))
-    assert module.hosts.share_of("training") == (1, 0)
-    assert module.hosts.share_of("testing") == (2, 1)
-
-
 processes = []
 
 
@@ -329,16 +317,20 @@ def metrics(folder):
 
 @pytest.fixture(scope="module")
 def whole(module, tmp_path_factory):
-    """The metrics of four uninterrupted epochs with batches of 10, on `data` and 1700 more images."""
+    """The metrics of four uninterrupted epochs with batches of 10, on `data` and 1695 more images. The sums of one that
+    was interrupted are rounded in two places, but its model is the same, to the last bit."""
     folder = tmp_path_factory.mktemp("whole")
     data = write_data(folder / "data")
-    write_pair(data, "train", 1700, "-more")
+    write_pair(data, "train", 1695, "-more")
     train(module, folder, data, data, "--epochs=4", "--batch-size=10")
-    return metrics(folder)
+    return [
+        {name: value if name.startswith("test") else pytest.approx(value, rel=1e-6) for name, value in entry.items()}
+        for entry in metrics(folder)
+    ]
 
 
 def test_a_stopped_job_resumes_and_ends_where_an_uninterrupted_one_ends(run, whole, tmp_path, data):
-    write_pair(data, "train", 1700, "-more")
+    write_pair(data, "train", 1695, "-more")
     options = ["--epochs=4", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
     first = start(tmp_path / "parts", data, data, *options)
     read_until(first, "epoch=1")
@@ -359,10 +351,16 @@ def test_tensorboard_gets_the_metrics_of_every_epoch(module, run, tmp_path):
     found = {}
     for event in module.tf.compat.v1.train.summary_iterator(str(path)):
         for value in event.summary.value:
-            assert value.metadata.plugin_data.plugin_name == "scalars"
-            found.setdefault(event.step, {})[value.tag] = float(module.tf.make_ndarray(value.tensor))
+            found.setdefault(event.step, {})[value.tag] = value.simple_value
     epochs = [{name: pytest.approx(value) for name, value in epoch.items()} for epoch in metrics(tmp_path)]
     assert [{"epoch": step, **values} for step, values in found.items()] == epochs
+
+
+def test_tensorboard_gets_them_while_the_job_runs(module, tmp_path, data):
+    job = start(tmp_path / "job", data, data, "--epochs=100000", f"--tensorboard-dir={tmp_path}/events")
+    read_until(job, "epoch=3")
+    [path] = (tmp_path / "events").iterdir()
+    assert {1, 2} < {event.step for event in module.tf.compat.v1.train.summary_iterator(str(path))}
 
 
 def test_a_stop_in_the_last_step_comes_too_late(module, run, monkeypatch, tmp_path):
@@ -398,8 +396,8 @@ def test_checkpoint_beyond_the_epochs(error, checkpoints):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--learning-rate=0.5", "learning-rate 0.001, here 0.5"),
-        ("--batch-size=100", "batch-size 512, here 100"),
+        ("--learning-rate=0.5", "learning_rate 0.001, here 0.5"),
+        ("--batch-size=100", "batch_size 512, here 100"),
         ("--seed=2", "seed 1, here 2"),
         ("--beta_1=0.5", "beta_1 0.9, here 0.5"),
         ("--beta_2=0.5", "beta_2 0.999, here 0.5"),
@@ -428,7 +426,7 @@ def test_checkpoint_that_is_none(error, tmp_path):
 
 def test_checkpoints_by_the_clock(run, whole, tmp_path, data):
     """A job that is killed goes on from within the epoch, and ends where an uninterrupted one ends."""
-    write_pair(data, "train", 1700, "-more")
+    write_pair(data, "train", 1695, "-more")
     options = ["--epochs=2", "--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
     first = start(tmp_path / "parts", data, data, *options, "--checkpoint-seconds=0.01")
     file = tmp_path / "checkpoints" / "checkpoint.npz"
@@ -485,8 +483,9 @@ def test_hosts_with_unequal_files_of_their_own(tmp_path):
         write_pair(folder, "t10k", 10)
         channels.append((folder, folder))
     config = json.dumps({name: {"S3DistributionType": "ShardedByS3Key"} for name in ("training", "testing")})
-    for host in start_hosts(tmp_path, channels, "--batch-size=50", SM_INPUT_DATA_CONFIG=config):
-        finish(host)
+    hosts = start_hosts(tmp_path, channels, "--batch-size=50", SM_INPUT_DATA_CONFIG=config)
+    for host, count in zip(hosts, (300, 90)):
+        assert f"trains on {count} images" in finish(host)
     assert metrics(tmp_path / HOSTS[0])[0]["epoch"] == 1
 
 
@@ -508,9 +507,11 @@ def test_an_error_of_tensorflow_on_one_host_is_no_host_s_silence(module):
 
 @pytest.fixture
 def first_of_two(module, monkeypatch):
-    """train.py is the first of two hosts, and waits a second for the other one. Its port is not free afterwards."""
-    for name, value in dict(HOSTS=HOSTS, HOST=0, PATIENCE=1, PORT=PORT + 200).items():
-        monkeypatch.setattr(f"hosts.{name}", value)
+    """train.py is the first of two hosts, and waits a second for the other one."""
+    with socket.socket() as door:
+        for name, value in dict(HOSTS=HOSTS, HOST=0, PATIENCE=1, PORT=PORT + 200, DOOR=door).items():
+            monkeypatch.setattr(f"hosts.{name}", value)
+        yield
 
 
 @pytest.mark.usefixtures("first_of_two")
@@ -519,12 +520,11 @@ def test_a_host_that_never_comes_ends_the_job_and_is_named(error):
 
 
 @pytest.mark.usefixtures("first_of_two")
-def test_a_port_that_another_job_has(error, monkeypatch):
-    monkeypatch.setattr("hosts.PORT", PORT + 300)
+def test_a_port_that_another_job_has(error):
     with socket.socket() as other:
-        other.bind(("", PORT + 200))
+        other.bind(("", PORT + 100))
         other.listen()
-        assert f"port {PORT + 200} is not free" in error()
+        assert f"port {PORT + 100} is not free" in error()
 
 
 # TensorFlow can treat one CPU as two, and train on both as on two GPUs.
@@ -582,7 +582,7 @@ def test_missing_channel(module, monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit):
         module.main()
     line = capsys.readouterr().err
-    assert "'training'" in line and "SM_CHANNEL_TRAINING" in line and '["test","train"]' in line
+    assert 'no channel \'training\' among ["test","train"]' in line and "--training FOLDER" in line
 
 
 def test_empty_channel(error, tmp_path):
@@ -593,7 +593,7 @@ def test_empty_channel(error, tmp_path):
 
 def test_file_without_its_partner(error, data):
     (data / "train-labels-idx1-ubyte.gz").unlink()
-    assert "1 files train-images-idx3-ubyte* and 0 files train-labels-idx1-ubyte*" in error()
+    assert "1 files train-images-idx3-ubyte*, 0 train-labels-idx1-ubyte*" in error()
 
 
 @pytest.mark.parametrize(
@@ -606,7 +606,10 @@ def test_file_without_its_partner(error, data):
         (lambda content: gzip.compress(gzip.decompress(content) + b"x"), "corrupt or truncated"),
         (lambda content: gzip.compress(b""), "not an IDX file"),
         (lambda content: gzip.compress(b"\0\0\x0d\3" + gzip.decompress(content)[4:]), "not an IDX file"),
-        (lambda content: gzip.compress(b"\0\0\x08\3" + b"\xff" * 12), "corrupt or truncated"),
+        (
+            lambda content: gzip.compress(b"\0\0\x08\3" + b"\xff" * 4 + gzip.decompress(content)[8:16]),
+            "corrupt or truncated",
+        ),
     ],
     ids=["half", "no gzip", "garbled", "a byte short", "a byte more", "empty", "floats", "huge header"],
 )
@@ -628,14 +631,14 @@ def test_data_that_is_not_mnist(error, data):
     (data / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(50, 10, np.uint8)))
     assert "t10k-labels-idx1-ubyte holds labels above 9" in error()
     (data / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((50, 32, 32), np.uint8)))
-    assert "(32, 32) pixels" in error()
+    assert "[32, 32] pixels" in error()
 
 
 def test_files_with_no_images(error, tmp_path):
     none = tmp_path / "none"
     none.mkdir()
     write_pair(none, "train", 0)
-    assert "hold no images" in error(training=none)
+    assert "holds no images" in error(training=none)
 
 
 @pytest.mark.parametrize(
@@ -669,15 +672,18 @@ def test_what_a_tuning_job_adds_is_not_used_and_said_so(run, tmp_path):
 
 @pytest.mark.parametrize("option", ["--model-dir", "--output-data-dir", "--checkpoint-dir", "--tensorboard-dir"])
 def test_folders_that_cannot_be(error, data, tmp_path, option):
-    assert f"{option} s3://bucket/x is an address in S3" in error(f"{option}=s3://bucket/x")
+    assert f"{option}: s3://bucket/x is an address in S3" in error(f"{option}=s3://bucket/x")
     assert not (tmp_path / "s3:").exists()
     file = data / "train-images-idx3-ubyte.gz"
-    assert f"{option} {file} is a file, not a folder" in error(f"{option}={file}")
+    line = error(f"{option}={file}")
+    assert option in line and f"Not a directory: '{file}'" in line
+    line = error(f"{option}=/proc")  # where nobody can write
+    assert option in line and "/proc" in line
 
 
 def test_channels_that_are_no_folders(error, data):
-    assert "--training s3://bucket/x is an address in S3" in error(training="s3://bucket/x")
-    assert "is a file, not a folder" in error(training=data / "train-images-idx3-ubyte.gz")
+    assert "--training: s3://bucket/x is an address in S3" in error(training="s3://bucket/x")
+    assert "Not a directory" in error(training=data / "train-images-idx3-ubyte.gz")
     assert "No such file or directory" in error(testing=data / "nowhere")
 
 
