@@ -194,7 +194,8 @@ def test_runs_as_a_job_would_run_it(tmp_path, data):
         "TF_CONFIG": tf_config(["algo-1"]),
     }
     command = [sys.executable, SCRIPT, "--batch-size", "512", "--epochs", "1"]
-    subprocess.run(command, env=environment, check=True, cwd=tmp_path, timeout=300)
+    done = subprocess.run(command, env=environment, check=True, cwd=tmp_path, timeout=300, stderr=subprocess.PIPE, text=True)
+    assert "UserWarning" not in done.stderr  # of Keras
     assert (tmp_path / "m" / "1" / "saved_model.pb").exists()
     assert (tmp_path / "o" / "metrics.json").exists()
     assert not (tmp_path / "failure").exists()
@@ -457,19 +458,41 @@ def test_two_hosts_at_half_the_batch_learn_what_one_learns(run, tmp_path, data):
     assert [(tmp_path / host / "model" / "1").exists() for host in HOSTS] == [True, False]
     one, two = metrics(tmp_path), metrics(tmp_path / HOSTS[0])
     assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=0.1)  # later ones are next to nothing
+    assert two[0]["test_loss"] == pytest.approx(one[0]["test_loss"], rel=0.5)
     accuracies = [side[-1]["test_accuracy"] for side in (one, two)]
     assert accuracies[1] == pytest.approx(accuracies[0], abs=0.05) and min(accuracies) > 0.9
 
 
+# The first host needs two seconds for a checkpoint once there is a file `slow`.
+SLOW = """
+import os, sys, time
+import numpy as np
+savez = np.savez
+def slow_savez(*arguments, **values):
+    time.sleep(2 * os.path.exists("SLOW"))
+    savez(*arguments, **values)
+np.savez = slow_savez
+sys.path[0] = "CODE"
+import train
+train.main()
+"""
+
+
 def test_two_hosts_stop_and_resume_together(tmp_path, data):
     options = ["--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
-    hosts = start_hosts(tmp_path, [(data, data)] * 2, "--epochs=100000", *options)
+    script, slow = tmp_path / "script.py", tmp_path / "slow"
+    script.write_text(SLOW.replace("SLOW", str(slow)).replace("CODE", str(SCRIPT.parent)))
+    hosts = start_hosts(tmp_path, [(data, data)] * 2, "--epochs=100000", *options, script=script)
     read_until(hosts[0], "epoch=2 ")
+    slow.touch()
     hosts[1].terminate()
+    hosts[1].wait(60)  # local mode ends all hosts with the first that ends
+    with np.load(tmp_path / "checkpoints" / "checkpoint.npz") as file:
+        now = json.loads(str(file["saved"]))[1]
     said = [host.communicate(timeout=60)[0] for host in hosts]
     assert [host.returncode for host in hosts] == [143, 143]
-    places = [re.search(r"stopped in epoch (\d+) after \d+ steps", text) for text in said]
-    assert places[0][0] == places[1][0]
+    places = [re.search(r"stopped in epoch (\d+) after (\d+) steps", text) for text in said]
+    assert places[0][0] == places[1][0] == f"stopped in epoch {now['epoch']} after {now['step']} steps"
     for host in start_hosts(tmp_path, [(data, data)] * 2, f"--epochs={places[0][1]}", *options):
         assert places[0][0].replace("stopped", "resumes") in finish(host)
 
