@@ -194,8 +194,8 @@ def test_runs_as_a_job_would_run_it(tmp_path, data):
         "TF_CONFIG": tf_config(["algo-1"]),
     }
     command = [sys.executable, SCRIPT, "--batch-size", "512", "--epochs", "1"]
-    done = subprocess.run(command, env=environment, check=True, cwd=tmp_path, timeout=300, stderr=subprocess.PIPE, text=True)
-    assert "UserWarning" not in done.stderr  # of Keras
+    done = subprocess.run(command, env=environment, check=True, cwd=tmp_path, timeout=300, stderr=subprocess.PIPE)
+    assert b"UserWarning" not in done.stderr  # of Keras
     assert (tmp_path / "m" / "1" / "saved_model.pb").exists()
     assert (tmp_path / "o" / "metrics.json").exists()
     assert not (tmp_path / "failure").exists()
