@@ -28,8 +28,8 @@ def folder(path, make=True):
     try:
         if "://" in path:
             raise OSError(f"{path} is an address in {path.split(':')[0].upper()}, not a folder of this machine")
-        if make and not os.path.exists(path):
-            os.makedirs(path)
+        if make and not os.path.isfile(path):
+            os.makedirs(path, exist_ok=True)
         os.listdir(path)
         if make:
             tempfile.TemporaryFile(dir=path).close()  # can it be written to?
