@@ -77,7 +77,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
                 self.plan[name] = f"on {files.images} images with checksum {files.checksum:08x}"
         self.path = args.checkpoint_dir and os.path.join(args.checkpoint_dir, "checkpoint.npz")
         board = first_host and args.tensorboard_dir
-        self.events = board and tf.summary.create_file_writer(board, max_queue=0)
+        self.events = board and tf.summary.create_file_writer(board)
         self.args, self.images, self.first_host = args, training.images, first_host
         self.now = dict(epoch=1, step=0, sums=[], history=[])  # sums: what the epoch's metrics come from
         self.told, self.saved, self.wait = [], time.time(), lambda: None
@@ -138,7 +138,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         if self.events:  # tf.summary.scalar needs TensorBoard, which AWS's image of TensorFlow 2.21 does not have
             values = [tf.compat.v1.Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
             summary = tf.compat.v1.Summary(value=values).SerializeToString()
-            with self.events.as_default():
+            with self.events.as_default():  # which flushes at its end
                 tf.summary.experimental.write_raw_pb(summary, step=self.now["epoch"])
         self.now["history"].append(dict(epoch=self.now["epoch"], seconds=time.time() - self.began, **metrics))
         self.now.update(epoch=self.now["epoch"] + 1, step=0, sums=[])

@@ -358,7 +358,7 @@ def test_tensorboard_gets_the_metrics_of_every_epoch(module, run, tmp_path):
 
 
 def test_tensorboard_gets_them_while_the_job_runs(module, tmp_path, data):
-    job = start(tmp_path / "job", data, data, "--epochs=100000", f"--tensorboard-dir={tmp_path}/events")
+    job = start(tmp_path / "job", data, data, "--epochs=9", "--batch-size=1", f"--tensorboard-dir={tmp_path}/events")
     read_until(job, "epoch=3")
     [path] = (tmp_path / "events").iterdir()
     assert {1, 2} < {event.step for event in module.tf.compat.v1.train.summary_iterator(str(path))}
