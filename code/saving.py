@@ -38,7 +38,7 @@ def folder(path, make=True):
     return path
 
 
-def save_model(model, scale, folder):
+def save_model(model, scale, model_dir):
     """Write a SavedModel with one signature. TensorFlow Serving wants the version, 1, as its folder."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 28, 28], tf.uint8)])
@@ -48,7 +48,7 @@ def save_model(model, scale, folder):
     saved = tf.Module()  # the model without its optimizer: later versions cannot load that of TensorFlow 2.3
     # Not the wrappers in which Keras 3 has them: TensorFlow Serving would find such variables empty.
     saved.weights = [weight if callable(weight.value) else weight.value for weight in model.weights]
-    tf.saved_model.save(saved, os.path.join(folder, "1"), signatures=serve)
+    tf.saved_model.save(saved, os.path.join(model_dir, "1"), signatures=serve)
 
 
 def save_records(args, history):

@@ -491,7 +491,7 @@ def test_two_hosts_stop_and_resume_together(tmp_path, data):
         now = json.loads(str(file["saved"]))[1]
     said = [host.communicate(timeout=60)[0] for host in hosts]
     assert [host.returncode for host in hosts] == [143, 143]
-    places = [re.search(r"stopped in epoch (\d+) after (\d+) steps", text) for text in said]
+    places = [re.search(r"stopped in epoch (\d+) after \d+ steps", text) for text in said]
     assert places[0][0] == places[1][0] == f"stopped in epoch {now['epoch']} after {now['step']} steps"
     for host in start_hosts(tmp_path, [(data, data)] * 2, f"--epochs={places[0][1]}", *options):
         assert places[0][0].replace("stopped", "resumes") in finish(host)
