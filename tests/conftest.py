@@ -4,36 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from cloud import Cloud
 
 from sandbox.local_mode import docker as local_mode
+from tests.support import ROOT
+from tests.support.cloud import Cloud
 
-ROOT = Path(__file__).parents[1]
-# Whole files go to processes: those that take longest are handed out first.
-SLOWEST = (
-    "test_clients",
-    "test_train",
-    "test_exercises",
-    "test_setup",
-    "test_endpoint_answers",
-    "test_on_aws",
-    "test_sandbox",
-    "test_job_life",
-    "test_endpoint_life",
-    "test_tuning_clients",
-    "test_tuning",
-    "test_job_machine",
-)
-# A shell lets its background jobs ignore Ctrl-C, and their children with them: these tests send it.
+# A shell lets its background jobs ignore Ctrl-C, and nohup lets a command ignore a closed terminal. Children inherit
+# that, and these tests send both signals to theirs. A handler is not inherited: this process goes on, they end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(items):
-    place = {name: number for number, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+# Jobs run in the environment of the sandbox, whatever `make matrix` has made.
+os.environ["SANDBOX_IMAGES"] = os.devnull
 
 
 @pytest.fixture
