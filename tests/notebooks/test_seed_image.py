@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import nbformat
-from seed_image import LIST, listed
 
+from tests.notebooks.seed_image import LIST, listed
 from tests.support import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
