@@ -54,7 +54,7 @@ def compare(notebooks):
     nbval = ["--nbval", "--nbval-cell-timeout=1800", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg", *plugin]
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder, "results.xml")
-        command = [sys.executable, "-m", "pytest", *nbval, f"--rootdir={ROOT}", f"--junitxml={results}"]
+        command = [sys.executable, "-m", "pytest", *nbval, f"--rootdir={notebooks[0].parent}", f"--junitxml={results}"]
         subprocess.run([*command, *map(str, notebooks)], cwd=ROOT, env=environment)
         if not results.exists():
             sys.exit("aws: pytest did not run; its message stands above")
