@@ -8,13 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import NoReturn
 
 import psutil
 
-from sandbox import settings
-from sandbox.account.account import Account
+from sandbox import log, settings
+from sandbox.account import Account
 from sandbox.local_mode import docker, studio
 from sandbox.machine import folders, kernel
+from sandbox.machine.hosts import Machine
 
 BANNER = """\
 sandbox: an AWS account in this process. Real: training jobs, AWS's container code, endpoints, S3, logs, IAM policies.
@@ -23,7 +25,7 @@ sandbox: A stopped job has {seconds:g} s to end, then it is killed{hint}.
 """
 
 
-def banner(machine):
+def banner(machine: Machine) -> str:
     seconds = settings.stop_seconds()
     hint = (
         ", as on AWS; SANDBOX_STOP_SECONDS=5 makes it 5" if seconds == 120 else ", by SANDBOX_STOP_SECONDS (AWS: 120)"
@@ -37,7 +39,7 @@ def banner(machine):
     return text
 
 
-def run(command, environment):
+def run(command: list[str], environment: dict[str, str]) -> int:
     """Run a command to its end -> its exit code, as a shell would give it."""
     try:
         # Should the sandbox be killed, the command is asked to end, too.
@@ -46,7 +48,7 @@ def run(command, environment):
         print(f"sandbox: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return 127
 
-    def forward(number, _):
+    def forward(number: int, _: object) -> None:
         # A terminal sends Ctrl-C to the command itself, too.
         if number != signal.SIGINT or not sys.stdin.isatty():
             child.send_signal(number)
@@ -59,7 +61,7 @@ def run(command, environment):
             return 128 - code if code < 0 else code
 
 
-def stop_leftovers():
+def stop_leftovers() -> None:
     """End every process that the command started and left; orphans become children of this process."""
     leftovers = psutil.Process().children(recursive=True)
     for process in leftovers:
@@ -69,7 +71,7 @@ def stop_leftovers():
         process.kill()
 
 
-def main():
+def main() -> NoReturn:
     command = sys.argv[1:]
     in_studio = command[:1] == ["--studio"]
     command = command[in_studio:]
@@ -77,12 +79,15 @@ def main():
         sys.exit("usage: python -m sandbox [--studio] COMMAND [ARGUMENT ...]")
     if shutil.which("openssl") is None:
         sys.exit("sandbox: openssl is missing, which signs the certificates: install it (Debian: openssl)")
+    if file := settings.log():
+        log.open_file(file)
     kernel.adopt_orphans()
     reason = docker.unfit()
     discard = folders.remove if reason else docker.clean_up
     for folder in folders.stale():
         discard(folder)
-    folder, account = folders.create(), None
+    folder = folders.create()
+    account: Account | None = None
     try:
         account = Account(folder, s3_host=None if reason else docker.gateway())
         environment = account.environment()

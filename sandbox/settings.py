@@ -9,7 +9,7 @@ REGION = "us-east-1"
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 
-def number(name, default):
+def number(name: str, default: float | None) -> float | None:
     """A setting in seconds, at least 0; anything else ends the sandbox with one line."""
     text = os.environ.get(name, "")
     try:
@@ -21,21 +21,26 @@ def number(name, default):
         raise SystemExit(f"sandbox: {name}={text}: a number of seconds is needed") from None
 
 
-def stop_seconds():
+def stop_seconds() -> float:
     """From the signal of a stop to the kill. AWS: 120."""
-    return number("SANDBOX_STOP_SECONDS", 120)
+    return number("SANDBOX_STOP_SECONDS", 120) or 0
 
 
-def spot_seconds():
+def spot_seconds() -> float | None:
     """Each spot job is interrupted once, after so many seconds of Training. Not at all where it is not set."""
     return number("SANDBOX_SPOT_SECONDS", None)
 
 
-def images():
-    """The folder with environments of other TensorFlow versions, each in a folder VERSION: `make matrix` makes them."""
+def environments() -> Path:
+    """The folder with environments of other TensorFlow versions, which `make matrix` makes."""
     return Path(os.environ.get("SANDBOX_IMAGES") or ROOT / ".matrix").absolute()
 
 
-def policy():
+def policy() -> str:
     """The ARN of a managed policy, or a file, that the execution role has instead of the one of the notebooks."""
     return os.environ.get("SANDBOX_POLICY") or str(ROOT / "notebooks" / "policies" / "execution-policy.json")
+
+
+def log() -> str | None:
+    """The file for a line about each request, and for the tracebacks of the sandbox's own faults, or None."""
+    return os.environ.get("SANDBOX_LOG") or None

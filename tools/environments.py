@@ -24,7 +24,7 @@ NEWEST = bool(os.environ.get("NEWEST"))
 SUPPORTED = os.environ.get("SYSTEM_PYTHON") or ">=3.11,<3.14"
 UV = "uv>=0.9,<1"
 CONTAINER = "sandbox/machine/container.txt"  # AWS's container code
-COLLECTOR = "sandbox/machine/fewer_collections.py"
+COLLECTOR = "sandbox/machine/garbage_collection.py"
 OVERRIDES = "studio/jupyterlab.json"
 REVEAL = "sphinx-revealjs==3.2.1"  # https://github.com/attakei/sphinx-revealjs
 # The ranges of each lock: what we ask for, and what came of it.

@@ -10,9 +10,14 @@ import io
 import os
 import tarfile
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 
-from sandbox.account.permissions import Denied
-from sandbox.training import channels
+from sandbox.api import s3_data
+from sandbox.api.s3_data import DownloadError
+from sandbox.aws.call import Members
+from sandbox.aws.role import Denied, Role
+from sandbox.aws.store import split
 
 SCRIPT = "code/inference.py"
 BROKEN = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)  # what is no archive
@@ -30,31 +35,31 @@ class ArchiveError(Exception):
     """Becomes the endpoint's FailureReason."""
 
 
-def primary(model):
+def primary(model: Members) -> Members:
     """The one container of a model, as CreateModel had it."""
     return model.get("PrimaryContainer") or model["Containers"][0]
 
 
-def source(container):
+def source(container: Members) -> Members | None:
     """Where the data of a container is -> its S3DataSource, or None"""
     if uri := container.get("ModelDataUrl"):
         return {"S3Uri": uri, "S3DataType": "S3Object", "CompressionType": "Gzip"}
     return container.get("ModelDataSource", {}).get("S3DataSource")
 
 
-def members(content):
+def members(content: bytes) -> Iterator[tuple[str, bytes]]:
     """The files of an archive -> their names and contents, one after another"""
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
         for member in tar:
-            if member.isfile():
-                yield os.path.normpath(member.name), tar.extractfile(member).read()
+            if file := tar.extractfile(member) if member.isfile() else None:
+                yield os.path.normpath(member.name), file.read()
             elif not member.isdir():
                 raise tarfile.TarError(f"{member.name} is no file")
 
 
-def has_script(role, data):
+def has_script(role: Role, data: Members) -> bool:
     """Whether a model brings an inference.py; what cannot be read brings none."""
-    bucket, key = channels.split(data["S3Uri"])
+    bucket, key = split(data["S3Uri"])
     try:
         if data["S3DataType"] == "S3Prefix":
             return f"{key.rstrip('/')}/{SCRIPT}" in role.list(bucket, key)
@@ -64,26 +69,26 @@ def has_script(role, data):
         return False
 
 
-def fetch(role, container, folder):
+def fetch(role: Role, container: Members, folder: Path) -> None:
     """Download and unpack a container's data into a folder, or raise ArchiveError."""
     data = source(container)
     if data is None:
         return
     uri = data["S3Uri"]
-    bucket, key = channels.split(uri)
+    bucket, key = split(uri)
     try:
         if data["S3DataType"] == "S3Prefix":
-            found = channels.objects(role, data)
+            found = s3_data.objects(role, data)
             for bucket, key, path in found:
-                channels.save(uri, role.get(bucket, key), str(folder), path)
+                s3_data.save(uri, role.get(bucket, key), str(folder), path)
             if not found:
                 raise ArchiveError(NO_DATA.format(uri))
             return
         content = role.get(bucket, key)
-    except (Denied, channels.DownloadError):
+    except (Denied, DownloadError):
         raise ArchiveError(NO_DATA.format(uri)) from None
     try:
         for name, body in members(content):
-            channels.save(uri, body, str(folder), name)
-    except (channels.DownloadError, *BROKEN):
+            s3_data.save(uri, body, str(folder), name)
+    except (DownloadError, *BROKEN):
         raise ArchiveError(NO_ARCHIVE.format(uri)) from None

@@ -6,12 +6,17 @@ instances, moves the requests over, and ends the old ones: a failed one leaves t
 """
 
 import threading
-import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from sandbox import log
+from sandbox.api.record import now, present
+from sandbox.aws.call import Members
 from sandbox.endpoints.fleet import Failure, Fleet
 from sandbox.endpoints.record import Record
 from sandbox.machine import folders
-from sandbox.training.record import now
+from sandbox.machine.hosts import Machine
 
 INTERNAL_ERROR = "Request to service failed. If failure persists after retry, contact customer support."
 
@@ -19,18 +24,21 @@ INTERNAL_ERROR = "Request to service failed. If failure persists after retry, co
 class Endpoint(Record):
     """An endpoint. Threads change it, so each step is taken under its lock."""
 
-    def __init__(self, region, request, folder, machine):
+    def __init__(self, region: str, request: Members, folder: Path, machine: Machine) -> None:
         super().__init__("Endpoint", region, request)
         self.folder, self.machine, self.lock = folder, machine, threading.Lock()
-        self.deployments, self.failure_reason = 0, None
+        self.deployments = 0
+        self.failure_reason: str | None = None
         # The instances that answer, those that are about to, and those that finish their last requests.
-        self.fleet = self.coming = self.leaving = None
-        self.thread = None
+        self.fleet: Fleet | None = None
+        self.coming: Fleet | None = None
+        self.leaving: Fleet | None = None
+        self.thread: threading.Thread | None = None
 
-    def enter(self, status, reason=None):
+    def enter(self, status: str, reason: str | None = None) -> None:
         self.status, self.failure_reason, self.modified = status, reason, now()
 
-    def deploy(self, status, config, model):
+    def deploy(self, status: str, config: Members, model: Members) -> bool:
         """Begin to serve a model, as requests made both -> whether it began: not in the middle of something else."""
         with self.lock:
             if self.status not in (None, "InService"):
@@ -39,16 +47,16 @@ class Endpoint(Record):
             self.enter(status)
             place = self.folder / str(self.deployments)
             self.coming = Fleet(self.region, self.name, config, model, place, self.machine)
-            self.begin(self.finish)
+            self.begin(self.finish, self.coming)
             return True
 
-    def begin(self, work, *arguments):
+    def begin(self, work: Callable[..., None], *arguments: Any) -> None:
         self.thread = threading.Thread(target=work, args=arguments, name=self.name, daemon=True)
         self.thread.start()
 
-    def finish(self):
+    def finish(self, coming: Fleet) -> None:
         """Wait until the new instances answer, and hand the requests to them."""
-        coming, reason = self.coming, None
+        reason = None
         try:
             coming.start()
         except Failure as failure:
@@ -56,7 +64,7 @@ class Endpoint(Record):
         except OSError as error:
             reason = f"The sandbox's machine: {error.strerror or error}"
         except Exception:
-            traceback.print_exc()
+            log.fault(f"endpoint {self.name}")
             reason = INTERNAL_ERROR
         with self.lock:
             self.coming, self.leaving = None, coming if reason else self.fleet
@@ -69,7 +77,7 @@ class Endpoint(Record):
             self.leaving = None
             self.enter("InService" if self.fleet else "Failed", reason)
 
-    def delete(self, forget):
+    def delete(self, forget: Callable[[], None]) -> bool:
         """Begin to end -> whether it began; `forget` is called at the end."""
         with self.lock:
             if self.status not in ("InService", "Failed"):
@@ -79,13 +87,13 @@ class Endpoint(Record):
             self.begin(self.vanish, forget)
             return True
 
-    def vanish(self, forget):
+    def vanish(self, forget: Callable[[], None]) -> None:
         if self.leaving:
             self.leaving.close()
         folders.remove(self.folder)
         forget()
 
-    def invoke(self, headers, body, variant):
+    def invoke(self, headers: dict[str, str], body: bytes, variant: str | None) -> tuple[int, Any, bytes, str] | None:
         """A request -> status, headers, body of the container's answer and the name of the variant; None where nobody
         is there to answer."""
         with self.lock:
@@ -98,24 +106,24 @@ class Endpoint(Record):
         finally:
             fleet.leave()
 
-    def abandon(self):
+    def abandon(self) -> None:
         """End all that runs, now; `close` waits for it."""
         for fleet in (self.fleet, self.coming, self.leaving):
             if fleet:
                 fleet.abandon()
 
-    def close(self):
+    def close(self) -> None:
         if self.thread:
             self.thread.join()
         if self.fleet:
             self.fleet.close()
         folders.remove(self.folder)
 
-    def instances(self):
+    def instances(self) -> int:
         """How many instances it has, and will have."""
         return sum(fleet.variant["InitialInstanceCount"] for fleet in (self.fleet, self.coming) if fleet)
 
-    def description(self):
+    def description(self) -> Members:
         """DescribeEndpoint's answer."""
         with self.lock:
             fleet = self.fleet
@@ -129,4 +137,4 @@ class Endpoint(Record):
                 "LastModifiedTime": self.modified,
                 "ProductionVariants": [fleet.description()] if fleet else None,
             }
-        return {key: value for key, value in described.items() if value is not None}
+        return present(described)

@@ -8,12 +8,15 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sandbox.account import permissions
+from sandbox.api.record import now
+from sandbox.aws.call import Members
+from sandbox.aws.role import Role
 from sandbox.endpoints import archive
 from sandbox.endpoints.instance import LONGEST, Instance
 from sandbox.machine import folders
-from sandbox.training.record import now
+from sandbox.machine.hosts import Machine
 
 STARTUP = 480  # seconds in which a container must have answered a ping, where the request says nothing
 GROUP = "/aws/sagemaker/Endpoints/"
@@ -32,24 +35,27 @@ class Served:
     """What an instance needs of a model."""
 
     image: str
-    environment: dict
+    environment: dict[str, str]
     folder: Path
 
 
 class Fleet:
     """The instances of one variant; `config` and `model` are as CreateEndpointConfig and CreateModel had them."""
 
-    def __init__(self, region, endpoint, config, model, folder, machine):
+    def __init__(
+        self, region: str, endpoint: str, config: Members, model: Members, folder: Path, machine: Machine
+    ) -> None:
         self.region, self.group, self.config = region, GROUP + endpoint, config
         [self.variant] = config["ProductionVariants"]
         self.folder, self.machine = folder, machine
-        self.role = permissions.Role(model["ExecutionRoleArn"])
+        self.role = Role(model["ExecutionRoleArn"])
         self.container = archive.primary(model)
-        self.instances, self.abandoned = [], threading.Event()
+        self.instances: list[Instance] = []
+        self.abandoned = threading.Event()
         self.requests, self.changed = 0, threading.Condition()
         self.created = now()
 
-    def start(self):
+    def start(self) -> None:
         """Return once every instance answers, or raise Failure."""
         source = self.folder / "model"
         source.mkdir(parents=True)
@@ -65,7 +71,7 @@ class Fleet:
             self.instances[-1].start()
         self.wait()
 
-    def wait(self):
+    def wait(self) -> None:
         deadline = time.monotonic() + self.variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP)
         while not all(instance.ready.is_set() for instance in self.instances):
             problems = [instance.problem for instance in self.instances if instance.problem is not None]
@@ -74,17 +80,17 @@ class Fleet:
             if self.abandoned.wait(0.05):
                 raise Failure("The sandbox ends.")
 
-    def enter(self):
+    def enter(self) -> None:
         """A request begins: nothing is closed before it leaves. To be called while nobody can close the fleet."""
         with self.changed:
             self.requests += 1
 
-    def leave(self):
+    def leave(self) -> None:
         with self.changed:
             self.requests -= 1
             self.changed.notify_all()
 
-    def invoke(self, headers, body):
+    def invoke(self, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         """A request to the instance that has the fewest."""
         with self.changed:
             instance = min(self.instances, key=lambda instance: instance.in_use)
@@ -95,7 +101,7 @@ class Fleet:
             with self.changed:
                 instance.in_use -= 1
 
-    def close(self):
+    def close(self) -> None:
         """End all instances, after the requests that they have."""
         with self.changed:
             self.changed.wait_for(lambda: not self.requests or self.abandoned.is_set(), LONGEST)
@@ -104,7 +110,7 @@ class Fleet:
             instance.join()
         folders.remove(self.folder)
 
-    def abandon(self):
+    def abandon(self) -> None:
         """End all instances now; `close` waits for it."""
         self.abandoned.set()
         for instance in list(self.instances):
@@ -112,7 +118,7 @@ class Fleet:
         with self.changed:
             self.changed.notify_all()
 
-    def description(self):
+    def description(self) -> Members:
         """Its ProductionVariantSummary."""
         weight, count = self.variant.get("InitialVariantWeight", 1.0), self.variant["InitialInstanceCount"]
         image = {"SpecifiedImage": self.container["Image"], "ResolvedImage": self.container["Image"]}

@@ -7,20 +7,22 @@ https://github.com/aws/sagemaker-tensorflow-serving-container/blob/master/docker
 
 import contextlib
 import http.client
-import importlib.util
 import secrets
 import shutil
 import threading
-import traceback
 from pathlib import Path
+from typing import Any, Protocol
 
-from sandbox.machine import container, filesystem, folders, images
-from sandbox.training import logs
+from sandbox import log
+from sandbox.aws.logs import Log
+from sandbox.aws.role import Role
+from sandbox.machine import environments, folders
+from sandbox.machine.hosts import Host, Machine
 
 PROGRAM = Path(__file__).parents[1] / "serving" / "server.py"
-WAITRESS = Path(importlib.util.find_spec("waitress").origin).parent
-COMMAND = [f"{filesystem.ENVIRONMENT}/bin/python", str(PROGRAM), str(WAITRESS.parent)]
-SHOWN = [str(PROGRAM.parent), str(WAITRESS)]
+WAITRESS = environments.package("waitress")
+COMMAND = [f"{environments.PLACE}/bin/python", str(PROGRAM), str(WAITRESS.parent)]
+VISIBLE = [str(PROGRAM.parent), str(WAITRESS)]
 PORT = 8080
 LONGEST = 60  # seconds that a request may take, and a ping as well: at its start, a server may be slow
 PAUSE = 0.1  # seconds between two pings, and before a server that has ended starts again
@@ -34,13 +36,22 @@ TIMED_OUT = (
 )
 
 
+class Served(Protocol):
+    """What an instance needs of a model."""
+
+    image: str
+    environment: dict[str, str]
+    folder: Path
+
+
 class Connections:
     """The connections to one server: as many as there are requests at once, each used again and again."""
 
-    def __init__(self, host):
-        self.host, self.idle = host, []
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.idle: list[http.client.HTTPConnection] = []
 
-    def request(self, method, path, headers, body):
+    def request(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
         """-> status, headers, body; OSError or HTTPException where no whole answer comes"""
         try:
             connection = self.idle.pop()
@@ -60,7 +71,7 @@ class Connections:
             self.idle.append(connection)
         return answer.status, answer.headers, content
 
-    def close(self):
+    def close(self) -> None:
         while self.idle:
             self.idle.pop().close()
 
@@ -71,18 +82,22 @@ class Instance(threading.Thread):
     `model` is what it serves: `image`, `environment` and `folder`, whose content it gets; `group` the log group.
     """
 
-    def __init__(self, region, group, variant, role, model, folder, machine):
+    def __init__(
+        self, region: str, group: str, variant: str, role: Role, model: Served, folder: Path, machine: Machine
+    ) -> None:
         super().__init__(name=folder.name, daemon=True)
         self.id = f"i-{secrets.token_hex(9)[:17]}"
         self.model, self.folder, self.machine = model, folder, machine
-        self.environment, self.note = images.environment(model.image, "endpoint")
-        self.log = logs.Log(region, group, f"{variant}/{self.id}", role)
+        self.environment, self.note = environments.environment(model.image, "endpoint")
+        self.log = Log(region, group, f"{variant}/{self.id}", role)
         self.ready, self.over, self.lock = threading.Event(), threading.Event(), threading.Lock()
-        self.problem = None  # why it never became ready: an empty text where the container says so in its log
-        self.host = self.connections = None
+        # Why it never became ready: an empty text where the container says so in its log.
+        self.problem: str | None = None
+        self.host: Host | None = None
+        self.connections: Connections | None = None
         self.in_use = 0
 
-    def run(self):
+    def run(self) -> None:
         starts = 0
         try:
             while not self.over.is_set():
@@ -98,15 +113,15 @@ class Instance(threading.Thread):
         except OSError as error:
             self.problem = f"The sandbox's machine: {error.strerror or error}"
         except Exception as error:
-            traceback.print_exc()
+            log.fault(f"an instance of {self.log.group}")
             self.problem = f"InternalServerError: {error}"
 
-    def live(self, folder):
+    def live(self, folder: Path) -> int | None:
         """One life of the container -> its exit code"""
         folder.mkdir(parents=True)
         with contextlib.ExitStack() as stack:
             stack.callback(folders.remove, folder)
-            host = container.Host(folder, 0, ["container-0.local"], self.machine, inside=("model",))
+            host = Host(folder, 0, ["container-0.local"], self.machine, folders=("model",))
             stack.callback(host.close)
             shutil.copytree(self.model.folder, host.ml / "model", dirs_exist_ok=True)
             switch = stack.enter_context(contextlib.closing(self.machine.switch()))
@@ -116,7 +131,13 @@ class Instance(threading.Thread):
                 if self.note:
                     self.log.write([self.note.encode()])
                 host.start(
-                    COMMAND, self.environment, self.model.environment, switch, isolated=True, shown=SHOWN, serves=PORT
+                    COMMAND,
+                    self.environment,
+                    self.model.environment,
+                    switch,
+                    isolated=True,
+                    visible=VISIBLE,
+                    serves=PORT,
                 )
                 self.host = host
             reader = threading.Thread(target=self.log.follow, args=(host.process.stdout,), daemon=True)
@@ -132,7 +153,7 @@ class Instance(threading.Thread):
             self.connections = None
             return code
 
-    def answers(self, host, connections):
+    def answers(self, host: Host, connections: Connections) -> bool:
         """Ping until the container answers -> whether it does"""
         while not self.over.is_set() and host.process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -141,7 +162,7 @@ class Instance(threading.Thread):
             self.over.wait(PAUSE)
         return False
 
-    def invoke(self, headers, body):
+    def invoke(self, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         """-> status, headers, body of the container's answer; status 0 where it takes too long"""
         connections = self.connections
         try:
@@ -153,9 +174,9 @@ class Instance(threading.Thread):
             pass
         return 502, {}, BAD_GATEWAY.encode()
 
-    def end(self):
+    def end(self) -> None:
         """Let the container end; `join` waits for it."""
         self.over.set()
         with self.lock:
-            if self.host and self.host.process and self.host.process.poll() is None:
+            if self.host and self.host.process.poll() is None:
                 self.host.kill()

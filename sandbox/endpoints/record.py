@@ -3,10 +3,13 @@
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeModel.html and those of the other two.
 """
 
-from sandbox.account.backend import arn
+from collections.abc import Sequence
+from typing import Any
+
+from sandbox.api import paging, record
+from sandbox.aws.arns import arn
+from sandbox.aws.call import Members
 from sandbox.endpoints import archive
-from sandbox.training import search
-from sandbox.training.record import Tagged, now
 
 # The kinds of records: as their names are in requests and lists, in their ARNs, and in the words of the service.
 KINDS = {
@@ -16,24 +19,23 @@ KINDS = {
 }
 
 
-class Record(Tagged):
+class Record(record.Record):
     """A model, an endpoint configuration or an endpoint; `request` is what it was made from."""
 
-    def __init__(self, kind, region, request):
-        super().__init__(request)
-        self.kind, self.region, self.request, self.name = kind, region, request, request[f"{kind}Name"]
-        self.arn = arn(region, KINDS[kind][0], self.name)
-        self.created = self.modified = now()
-        self.status = None  # which endpoints alone have
+    def __init__(self, kind: str, region: str, request: Members) -> None:
+        name = request[f"{kind}Name"]
+        super().__init__(region, request, name, arn(region, KINDS[kind][0], name))
+        self.kind, self.modified = kind, self.created
+        self.status: str | None = None  # which endpoints alone have
 
-    def summary(self):
+    def summary(self) -> Members:
         """Its entry in a list."""
         listed = {f"{self.kind}Name": self.name, f"{self.kind}Arn": self.arn, "CreationTime": self.created}
         if self.status:
             listed.update(LastModifiedTime=self.modified, EndpointStatus=self.status)
         return listed
 
-    def description(self):
+    def description(self) -> Members:
         """What Describe answers, for a model and a configuration."""
         described = {key: value for key, value in self.request.items() if key != "Tags"}
         if self.kind == "Model":
@@ -47,8 +49,8 @@ class Record(Tagged):
         return {**described, f"{self.kind}Arn": self.arn, "CreationTime": self.created}
 
 
-def listed(kind, records, asked):
+def listed(kind: str, records: Sequence[Any], asked: Members) -> Members:
     """The answer of a List operation."""
-    found = search.select(records, {"SortOrder": "Descending", **asked})
-    shown, token = search.page(found, asked, 10)
+    found = paging.select(records, {"SortOrder": "Descending", **asked})
+    shown, token = paging.page(found, asked, 10)
     return {f"{kind}s": [record.summary() for record in shown], **token}

@@ -21,7 +21,7 @@ METADATA = Path("/opt/ml/metadata")
 NETWORK_LABEL = "sagemaker-sandbox"  # on a network that the sandbox has made, and may remove
 
 
-def docker(*arguments):
+def docker(*arguments: str) -> str | None:
     """What a docker command prints, stripped, or None where it fails."""
     try:
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
@@ -30,7 +30,7 @@ def docker(*arguments):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def unfit():
+def unfit() -> str | None:
     """Why local mode cannot run on this machine, with the remedy, or None where it can."""
     image = os.environ.get("TRAINING_IMAGE", IMAGE)
     if shutil.which("docker") is None:
@@ -44,27 +44,27 @@ def unfit():
     return None
 
 
-def gateway():
+def gateway() -> str:
     """The address of this machine on Docker's default bridge, where containers reach it."""
-    [network] = json.loads(docker("network", "inspect", "bridge"))
+    [network] = json.loads(docker("network", "inspect", "bridge") or "[]")
     config = network["IPAM"]["Config"][0]
     # A freshly started engine names the subnet alone; the gateway is its first address.
     return config.get("Gateway") or str(ipaddress.ip_network(config["Subnet"])[1])
 
 
-def remove_networks():
+def remove_networks() -> None:
     """Remove the networks that sandboxes have made and that no container is in."""
     docker("network", "prune", "--force", "--filter", f"label={NETWORK_LABEL}")
 
 
-def run_in_image(folder, program, *arguments):
+def run_in_image(folder: Path, program: str, *arguments: str) -> None:
     """Run a program of the training image, with its root's rights, in a folder of this machine."""
     image = os.environ.get("TRAINING_IMAGE", IMAGE)
     options = ["--volume", f"{folder}:/folder", "--workdir", "/folder", "--entrypoint", program]
     docker("run", "--rm", *options, image, *arguments)
 
 
-def clean_up(folder):
+def clean_up(folder: Path) -> None:
     """Remove the containers that were started from below `folder`, the SDK's network, and what root wrote there."""
     listing = docker("ps", "--all", "--format", '{{.ID}} {{.Label "' + FOLDER_LABEL + '"}}') or ""
     for line in listing.splitlines():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from sandbox import settings
 from sandbox.local_mode.docker import IMAGE
@@ -17,11 +18,14 @@ CA_VARIABLES = ("PIP_CERT", *settings.CA_VARIABLES)
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
-def main():
+def main() -> NoReturn:
     ca_bundle = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), os.devnull)
     proxies = [name for name in PROXY_VARIABLES if name in os.environ]
     with tempfile.TemporaryDirectory(prefix="sagemaker-image-") as context:
-        for file in (DOCKERFILE, *(MACHINE / name for name in ("container.txt", "toolkit.py", "fewer_collections.py"))):
+        for file in (
+            DOCKERFILE,
+            *(MACHINE / name for name in ("container.txt", "toolkit.py", "garbage_collection.py")),
+        ):
             shutil.copy(file, context)
         shutil.copyfile(ca_bundle, os.path.join(context, "ca.pem"))
         # The host's network, because a proxy may listen on this machine's loopback.

@@ -16,10 +16,11 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from sandbox.local_mode import docker
 from sandbox.machine import kernel
-from sandbox.machine.filesystem import Tree
+from sandbox.machine.namespaces.filesystem import Tree
 
 NAME = "sandbox"
 DOMAIN = "d-sandbox"
@@ -27,7 +28,7 @@ NETWORK = "sagemaker"
 ATTEMPTS = 10
 
 
-def metadata(role, region):
+def metadata(role: str, region: str) -> dict[str, str]:
     """What resource-metadata.json holds in a JupyterLab space."""
     account = role.split(":")[4]
     app = f"arn:aws:sagemaker:{region}:{account}:app/{DOMAIN}/{NAME}/JupyterLab/default"
@@ -44,7 +45,7 @@ def metadata(role, region):
     }
 
 
-def join_network(folder):
+def join_network(folder: Path) -> None:
     """Provide the network, and keep a container in it that does nothing: the engine does not remove a network that is
     in use, so it stays for as long as one space needs it, whichever has made it."""
     image = os.environ.get("TRAINING_IMAGE", docker.IMAGE)
@@ -59,11 +60,11 @@ def join_network(folder):
     sys.exit(f"sandbox: Docker does not provide the network {NETWORK}")
 
 
-def create(folder, role, region, with_docker):
+def create(folder: Path, role: str, region: str, with_docker: bool) -> tuple[list[str], dict[str, str]]:
     """Make a space in the sandbox's folder -> what comes before its command, and variables for its environment."""
     home, temporary = folder / "home", folder / "temporary"
-    opt_ml, aside = folder / "space" / "opt-ml", folder / "space" / "aside"
-    for path in (home, temporary, opt_ml / "metadata", aside, folder / "space" / "temporary"):
+    opt_ml, outside = folder / "space" / "opt-ml", folder / "space" / "outside"
+    for path in (home, temporary, opt_ml / "metadata", outside, folder / "space" / "temporary"):
         path.mkdir(parents=True)
     (opt_ml / "metadata" / "resource-metadata.json").write_text(json.dumps(metadata(role, region)))
     if with_docker:
@@ -81,19 +82,19 @@ def create(folder, role, region, with_docker):
     return [sys.executable, "-m", "sandbox.local_mode.studio", str(folder)], variables
 
 
-def enter(folder):
+def enter(folder: str) -> None:
     """Give this process, and those that it will start, the folders of the space."""
     kernel.unshare(kernel.CLONE_NEWNS, os.getuid(), os.getgid())
     kernel.make_private()
-    aside = f"{folder}/space/aside"
-    kernel.mount("/", aside, kernel.MS_BIND | kernel.MS_REC)
-    machine = Tree("", source=aside, protect=False)
+    outside = f"{folder}/space/outside"
+    kernel.mount("/", outside, kernel.MS_BIND | kernel.MS_REC)
+    machine = Tree("", source=outside, protect=False)
     machine.give(f"{folder}/space/opt-ml", "/opt/ml")
     machine.give(f"{folder}/space/temporary", f"{folder}/temporary")
-    kernel.call("umount2", os.fsencode(aside), kernel.MNT_DETACH)
+    kernel.call("umount2", os.fsencode(outside), kernel.MNT_DETACH)
 
 
-def main():
+def main() -> NoReturn:
     folder, *command = sys.argv[1:]
     try:
         enter(folder)

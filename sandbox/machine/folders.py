@@ -7,18 +7,19 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "sagemaker-sandbox-"
 
 
-def place():
+def place() -> str:
     """Where temporary files go: /tmp, if TensorFlow, a shell or PATH would not take the path of TMPDIR as it is."""
     folder = tempfile.gettempdir()
     return folder if re.fullmatch(r"[\w./+@-]+", folder) else "/tmp"
 
 
-def create():
+def create() -> Path:
     """A new folder; the lock on it ends with this process, whatever ends that."""
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place()))
     lock = os.open(folder / "new", os.O_CREAT | os.O_WRONLY)
@@ -27,7 +28,7 @@ def create():
     return folder
 
 
-def stale():
+def stale() -> Iterator[Path]:
     """The folders of sandboxes that are no more."""
     for folder in Path(place()).glob(f"{PREFIX}*"):
         try:
@@ -38,7 +39,7 @@ def stale():
         yield folder
 
 
-def remove(folder):
+def remove(folder: Path) -> None:
     """Remove a folder, and also what it holds that nobody may read, as overlayfs leaves."""
     shutil.rmtree(folder, ignore_errors=True)
     if os.path.isdir(folder):

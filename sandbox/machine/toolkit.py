@@ -19,12 +19,13 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 STUBS = ("tensorflow", "tensorflow.python", "tensorflow.python.framework", "tensorflow.python.framework.errors_impl")
 sys.path[0] = os.path.dirname(sys.executable)  # where `train` lies: the toolkit hands sys.path on to the script
 
 
-def load_tensorflow(name):
+def load_tensorflow(name: str) -> Any:
     """An attribute of the real TensorFlow, which takes the place of the empty one."""
     if name.startswith("__"):
         raise AttributeError(name)
@@ -34,38 +35,39 @@ def load_tensorflow(name):
     return getattr(importlib.import_module("tensorflow"), name)
 
 
-def stand_in_for_tensorflow():
-    source = Path(importlib.util.find_spec("tensorflow").origin).parent / "python" / "framework" / "errors_impl.py"
+def stand_in_for_tensorflow() -> None:
+    spec = importlib.util.find_spec("tensorflow")
+    source = Path(str(spec and spec.origin)).parent / "python" / "framework" / "errors_impl.py"
     if not source.exists():  # before 2.2 its modules lie elsewhere: then TensorFlow itself is imported
         return
     *modules, errors = [sys.modules.setdefault(name, ModuleType(name)) for name in STUBS]
     for name in re.findall(r"^class (\w+)", source.read_text(), re.MULTILINE):
         setattr(errors, name, type(name, (), {}))
-    modules[-1].errors_impl = errors
-    modules[0].__getattr__ = load_tensorflow
+    vars(modules[-1])["errors_impl"] = errors
+    vars(modules[0])["__getattr__"] = load_tensorflow
 
 
-def stand_in_for_gethostname():
+def stand_in_for_gethostname() -> None:
     """The toolkit imports a module of C for MPI alone, which is refused here: so nothing has to compile it."""
     sys.modules.setdefault("gethostname", ModuleType("gethostname"))
 
 
-def keep_the_requests_variables():
+def keep_the_requests_variables() -> None:
     from sagemaker_tensorflow_container import s3_utils
 
     configure, given = s3_utils.configure, dict(os.environ)
 
-    def configure_and_restore(*arguments):
+    def configure_and_restore(*arguments: Any) -> None:
         configure(*arguments)
         os.environ.update(given)
 
     s3_utils.configure = configure_and_restore
 
 
-def wait_without_curl():
+def wait_without_curl() -> None:
     from sagemaker_tensorflow_container import training
 
-    def wait(master):
+    def wait(master: str) -> None:
         try:
             while True:
                 socket.create_connection((master, 2222)).close()

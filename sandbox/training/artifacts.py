@@ -9,9 +9,12 @@ import contextlib
 import os
 import tarfile
 import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from sandbox.account.permissions import Denied
-from sandbox.training import channels
+from sandbox.api import s3_data
+from sandbox.aws.role import Denied, Role
+from sandbox.aws.store import split
 
 INTERVAL = 3  # seconds between two looks at a folder
 
@@ -20,10 +23,10 @@ class UploadError(Exception):
     """Becomes the job's FailureReason."""
 
 
-def entries(folders):
+def entries(folders: Sequence[str]) -> list[tuple[str, str]]:
     """Everything below folders -> names and paths. Of one name in several folders, the first counts. No link is
     followed."""
-    found = {}
+    found: dict[str, str] = {}
     for folder in folders:
         for parent, folders_there, names in os.walk(folder) if not os.path.islink(folder) else ():
             for name in (*folders_there, *names):
@@ -32,7 +35,7 @@ def entries(folders):
     return sorted(found.items())
 
 
-def files(folders):
+def files(folders: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The files below folders, and links to such files -> names and paths."""
     for inside, path in entries(folders):
         root = os.path.realpath(path[: len(path) - len(inside)])
@@ -40,21 +43,21 @@ def files(folders):
             yield inside, path
 
 
-def as_root(member):
+def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """In a container the files are root's."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     return member
 
 
-def upload(role, folders, uri, name, compression, scratch):
+def upload(role: Role, folders: Sequence[str], uri: str, name: str, compression: str, scratch: Path) -> None:
     """Upload what all hosts have in a folder: to URI/NAME.tar.gz, or as it is to URI/NAME/. Nothing for no files."""
-    found, (bucket, prefix) = list(files(folders)), channels.split(uri)
+    found, (bucket, prefix) = list(files(folders)), split(uri)
     if found and compression == "GZIP":
         with tarfile.open(scratch / name, "w:gz", compresslevel=6) as archive:
             for inside, path in entries(folders):
                 archive.add(path, inside, recursive=False, filter=as_root)
-        found = [("", scratch / name)]
+        found = [("", str(scratch / name))]
         prefix = f"{prefix}/{name}.tar.gz"
     elif found:
         prefix = f"{prefix}/{name}/"
@@ -66,30 +69,32 @@ def upload(role, folders, uri, name, compression, scratch):
 class Sync(threading.Thread):
     """A folder of every host, copied to a prefix in S3 while the job runs."""
 
-    def __init__(self, role, uri, folders):
+    def __init__(self, role: Role, uri: str, folders: Sequence[str]) -> None:
         super().__init__(daemon=True)
         self.role, self.folders, self.uri = role, folders, uri
-        self.bucket, self.prefix = channels.split(uri.rstrip("/") + "/")
-        self.seen, self.over, self.problem = {}, threading.Event(), None
+        self.bucket, self.prefix = split(uri.rstrip("/") + "/")
+        self.seen: dict[str, tuple[int, int]] = {}
+        self.over = threading.Event()
+        self.problem: Exception | None = None
 
-    def restore(self):
+    def restore(self) -> None:
         """Bring what an earlier job left."""
         try:
             for key in self.role.list(self.bucket, self.prefix):
                 if not key.endswith("/"):
                     content = self.role.get(self.bucket, key)
                     for folder in self.folders:
-                        channels.save(f"s3://{self.bucket}/{key}", content, str(folder), key[len(self.prefix) :])
+                        s3_data.save(f"s3://{self.bucket}/{key}", content, folder, key[len(self.prefix) :])
         except Denied as error:
-            raise channels.DownloadError(f"{self.uri} ({error})") from None
+            raise s3_data.DownloadError(f"{self.uri} ({error})") from None
         for _, path in files(self.folders):
             self.seen[path] = self.version(path)
 
-    def version(self, path):
+    def version(self, path: str) -> tuple[int, int]:
         status = os.stat(path)
         return status.st_mtime_ns, status.st_size
 
-    def save(self):
+    def save(self) -> None:
         """Upload what is new or has changed."""
         for inside, path in files(self.folders):
             with contextlib.suppress(FileNotFoundError):  # replaced by a newer one just now
@@ -99,17 +104,17 @@ class Sync(threading.Thread):
                         self.role.put(self.bucket, self.prefix + inside, file.read())
                     self.seen[path] = version
 
-    def run(self):
+    def run(self) -> None:
         while self.problem is None and not self.over.wait(INTERVAL):
             self.try_to_save()
 
-    def try_to_save(self):
+    def try_to_save(self) -> None:
         try:
             self.save()
         except (Denied, OSError) as error:
             self.problem = error
 
-    def end(self):
+    def end(self) -> None:
         """Save for the last time; raise UploadError where anything could not be saved."""
         self.over.set()
         self.join()
@@ -118,7 +123,7 @@ class Sync(threading.Thread):
         if self.problem is not None:
             raise UploadError(f"{self.uri} ({self.problem})")
 
-    def abandon(self):
+    def abandon(self) -> None:
         """The host is lost: what was not saved is, too."""
         self.over.set()
         if self.ident:

@@ -6,8 +6,12 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJo
 import math
 import threading
 from datetime import datetime
+from typing import Any
 
-from sandbox.account.backend import training_job_arn
+from sandbox.api import record
+from sandbox.api.record import now, present
+from sandbox.aws.arns import training_job_arn
+from sandbox.aws.call import Members
 
 MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -29,39 +33,26 @@ OVER = ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExce
 SPOT_PRICE = 0.3
 
 
-def now():
-    return datetime.now().astimezone()
-
-
-class Tagged:
-    """What can have tags."""
-
-    def __init__(self, request):
-        self.tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-
-    def tag_list(self):
-        """The tags as the API writes them."""
-        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
-
-
-class Record(Tagged):
+class Record(record.Record):
     """The state of one training job. Threads change it, so each step is taken under its lock."""
 
-    def __init__(self, region, request, tuning_job_arn=None):
-        super().__init__(request)
+    def __init__(self, region: str, request: Members, tuning_job_arn: str | None = None) -> None:
+        name = request["TrainingJobName"]
+        super().__init__(region, request, name, training_job_arn(region, name))
         self.tuning_job_arn = tuning_job_arn
-        self.region, self.request, self.name = region, request, request["TrainingJobName"]
-        self.arn = training_job_arn(region, self.name)
         self.output = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
         self.compression = request["OutputDataConfig"].get("CompressionType", "GZIP")
-        self.created = self.modified = now()
-        self.began = self.ended = self.failure_reason = None
-        self.metrics = {}
-        self.transitions, self.lock = [], threading.Lock()
-        self.stop_reason = None  # the last status of a job that is stopped
+        self.modified = self.created
+        self.began: datetime | None = None
+        self.ended: datetime | None = None
+        self.failure_reason: str | None = None
+        self.stop_reason: str | None = None  # the last status of a job that is stopped
+        self.metrics: dict[str, Members] = {}
+        self.transitions: list[Members] = []
+        self.lock = threading.Lock()
         self.enter("Starting")
 
-    def enter(self, status):
+    def enter(self, status: str) -> bool:
         """Move on to a secondary status, unless the job is being stopped and the status is one on the way to Training
         -> whether it did."""
         with self.lock:
@@ -70,7 +61,7 @@ class Record(Tagged):
             self._enter(status)
             return True
 
-    def _enter(self, status):
+    def _enter(self, status: str) -> None:
         self.modified = moment = now()
         if self.transitions:
             self.transitions[-1]["EndTime"] = moment
@@ -80,7 +71,7 @@ class Record(Tagged):
         if status in OVER:
             self.transitions[-1]["EndTime"] = self.ended = moment
 
-    def stop(self, reason):
+    def stop(self, reason: str) -> bool:
         """Note that the job is to end -> whether it is over already. What is uploading is done, and stays so."""
         with self.lock:
             if self.secondary in OVER:
@@ -91,16 +82,16 @@ class Record(Tagged):
             return False
 
     @property
-    def secondary(self):
+    def secondary(self) -> Any:
         return self.transitions[-1]["Status"] if self.transitions else None
 
     @property
-    def status(self):
+    def status(self) -> str:
         if self.secondary in IN_PROGRESS:
             return "Stopping" if self.stop_reason else "InProgress"
         return "Stopped" if self.secondary.endswith("Exceeded") else self.secondary
 
-    def seconds(self):
+    def seconds(self) -> tuple[int | None, int | None]:
         """-> TrainingTimeInSeconds and BillableTimeInSeconds"""
         if self.began is None:
             return None, None
@@ -108,7 +99,7 @@ class Record(Tagged):
         spot = self.request.get("EnableManagedSpotTraining")
         return training, max(1, math.floor(training * SPOT_PRICE)) if spot else training
 
-    def description(self):
+    def description(self) -> Members:
         """DescribeTrainingJob's answer."""
         with self.lock:
             training, billable = self.seconds()
@@ -135,4 +126,5 @@ class Record(Tagged):
                 "BillableTimeInSeconds": billable,
                 "FinalMetricDataList": list(self.metrics.values()) or None,
             }
-        return {key: value for key, value in described.items() if value is not None and key != "Tags"}
+        described.pop("Tags", None)
+        return present(described)

@@ -7,11 +7,19 @@ of the failure file and the exit code: https://docs.aws.amazon.com/sagemaker/lat
 import contextlib
 import threading
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from sandbox import settings
-from sandbox.account import permissions
-from sandbox.machine import container, folders, images
+from sandbox.api.s3_data import DownloadError
+from sandbox.aws.logs import Log
+from sandbox.aws.role import Denied, Role, assume
+from sandbox.machine import environments, folders, hosts
+from sandbox.machine.hosts import Host, Machine
+from sandbox.machine.namespaces.network import Switch
 from sandbox.training import artifacts, channels, logs
+from sandbox.training.clock import Clock
+from sandbox.training.record import Record
 
 GRACE_AFTER_FAILURE = 5  # seconds from the signal to the kill for the other hosts once one has failed
 
@@ -27,17 +35,20 @@ class Interruption(Exception):
 class Run:
     """The hosts of a job, from the first file to the last; `close` leaves nothing of them."""
 
-    def __init__(self, record, folder, machine, account_environment):
+    def __init__(self, record: Record, folder: Path, machine: Machine, account_environment: Mapping[str, str]) -> None:
         self.record, self.request, self.folder, self.machine = record, record.request, folder, machine
         self.account_environment = account_environment
-        self.role = permissions.Role(self.request["RoleArn"])
+        self.role = Role(self.request["RoleArn"])
         self.algorithm = self.request["AlgorithmSpecification"]
         self.isolated = self.request.get("EnableNetworkIsolation", False)
-        self.hosts, self.pipes, self.syncs, self.readers = [], [], [], []
-        self.switch = None
+        self.hosts: list[Host] = []
+        self.pipes: list[channels.Pipe] = []
+        self.syncs: list[artifacts.Sync] = []
+        self.readers: list[threading.Thread] = []
+        self.switch: Switch | None = None
         folder.mkdir(parents=True)
 
-    def close(self):
+    def close(self) -> None:
         for pipe in self.pipes:
             pipe.closed.set()
         for sync in self.syncs:
@@ -54,27 +65,27 @@ class Run:
 
     # Before the command
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Give every host its folder, its configuration and its data."""
         try:
             self.make_hosts()
-        except channels.DownloadError as error:
+        except DownloadError as error:
             raise Failure(f"ClientError: Data download failed:{error}") from error
         except OSError as error:
             raise machine_failure(error) from error
 
-    def make_hosts(self):
-        plan = container.plan(self.request["ResourceConfig"])
+    def make_hosts(self) -> None:
+        plan = hosts.plan(self.request["ResourceConfig"])
         names = [name for name, *_ in plan]
         job_mode = self.algorithm["TrainingInputMode"]
         for number, (name, _, group) in enumerate(plan):
-            host = container.Host(self.folder / name, number, names, self.machine)
+            host = Host(self.folder / name, number, names, self.machine)
             self.hosts.append(host)
             data = [channel for channel in self.request.get("InputDataConfig", []) if channels.is_for(channel, group)]
             host.write_config(
                 hyperparameters=self.request.get("HyperParameters", {}),
                 inputdataconfig=channels.config(data, job_mode),
-                resourceconfig=container.resource_config(plan, name),
+                resourceconfig=hosts.resource_config(plan, name),
             )
             for channel in data:
                 folder, place = host.path("/opt/ml/input/data"), (number, len(names))
@@ -88,21 +99,21 @@ class Run:
             uri = f"{config['S3OutputPath'].rstrip('/')}/{self.record.name}/tensorboard-output"
             self.sync(uri, config.get("LocalPath", "/opt/ml/output/tensorboard"))
 
-    def sync(self, uri, path):
+    def sync(self, uri: str, path: str) -> artifacts.Sync:
         places = [host.path(path) for host in self.hosts]
         for place in places:
             place.mkdir(parents=True, exist_ok=True)
-        self.syncs.append(artifacts.Sync(self.role, uri, places))
+        self.syncs.append(artifacts.Sync(self.role, uri, [str(place) for place in places]))
         return self.syncs[-1]
 
     # The command
 
-    def variables(self):
+    def variables(self) -> dict[str, str]:
         """The way into this account with the job's role, what names the job, and the request's own, which come last."""
         account = dict(self.account_environment)
         account["NO_PROXY"] = ",".join([account["NO_PROXY"], *(host.name for host in self.hosts)])
         return {
-            **({} if self.isolated else account | permissions.assume(self.role.arn, "SageMaker", self.record.region)),
+            **({} if self.isolated else account | assume(self.role.arn, "SageMaker", self.record.region)),
             "AWS_REGION": self.record.region,
             "AWS_DEFAULT_REGION": self.record.region,
             "TRAINING_JOB_NAME": self.record.name,
@@ -110,9 +121,9 @@ class Run:
             **self.request.get("Environment", {}),
         }
 
-    def start(self, metrics):
-        environment, note = images.environment(self.algorithm.get("TrainingImage", ""))
-        command = self.algorithm.get("ContainerEntrypoint", images.COMMAND)
+    def start(self, metrics: logs.Metrics) -> None:
+        environment, note = environments.environment(self.algorithm.get("TrainingImage", ""))
+        command = self.algorithm.get("ContainerEntrypoint", environments.COMMAND)
         command = command + self.algorithm.get("ContainerArguments", [])
         read_only = [
             f"/opt/ml/input/data/{channel['ChannelName']}"
@@ -124,7 +135,7 @@ class Run:
         variables = self.variables()
         for host in self.hosts:
             stream = logs.stream(self.record.name, host.name)
-            log = logs.Log(self.record.region, logs.GROUP, stream, self.role)
+            log = Log(self.record.region, logs.GROUP, stream, self.role)
             log.write([note.encode()] if note else [])
             host.start(command, environment, variables, self.switch, self.isolated, read_only)
             reader = threading.Thread(target=log.follow, args=(host.process.stdout, metrics.see), daemon=True)
@@ -133,7 +144,7 @@ class Run:
         for thread in (*self.pipes, *self.syncs):
             thread.start()
 
-    def train(self, metrics, clock, abandoned):
+    def train(self, metrics: logs.Metrics, clock: Clock, abandoned: threading.Event) -> str | None:
         """Run all hosts to their end -> the failure reason of the first that failed, or None."""
         try:
             self.start(metrics)
@@ -150,7 +161,7 @@ class Run:
             text = "" if file.is_symlink() else file.read_text(errors="replace")[:1024]
         return f"AlgorithmError: {text}, exit code: {failed.process.returncode}"
 
-    def watch(self, clock, abandoned):
+    def watch(self, clock: Clock, abandoned: threading.Event) -> Host | None:
         """Wait for all hosts, and act on what happens meanwhile -> the first host that failed, or None."""
         failed = deadline = None
         interrupted = False
@@ -178,7 +189,7 @@ class Run:
 
     # After the command
 
-    def upload(self):
+    def upload(self) -> None:
         record = self.record
         try:
             for sync in self.syncs:
@@ -187,7 +198,7 @@ class Run:
                 places = [str(host.path(inside)) for host in self.hosts]
                 try:
                     artifacts.upload(self.role, places, record.output, name, record.compression, self.folder)
-                except permissions.Denied as error:
+                except Denied as error:
                     raise artifacts.UploadError(f"{record.output} ({error})") from error
         except artifacts.UploadError as error:
             raise Failure(f"ClientError: Artifact upload failed:{error}") from error
@@ -195,6 +206,6 @@ class Run:
             raise machine_failure(error) from error
 
 
-def machine_failure(error):
+def machine_failure(error: OSError) -> Failure:
     """What this machine lacks, a full disk say, is neither the script's fault nor the request's."""
     return Failure(f"CapacityError: The sandbox's machine: {error.strerror or error}")

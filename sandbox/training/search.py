@@ -4,13 +4,15 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.h
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Search.html
 """
 
-import base64
-import json
-import math
 import operator
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sandbox.account.backend import Error
+from sandbox.api.paging import page, select
+from sandbox.aws.call import Members
+from sandbox.aws.errors import Error
+from sandbox.training.record import Record
 
 SUMMARY = (
     "TrainingJobName",
@@ -22,42 +24,7 @@ SUMMARY = (
 )
 
 
-def page(found, request, default):
-    """A page of a list, and what leads to the next one. A token is good for the request that it was given for."""
-    asked = {key: value for key, value in request.items() if key not in ("NextToken", "MaxResults")}
-    start, size = 0, request.get("MaxResults", default)
-    if token := request.get("NextToken"):
-        try:
-            start, given_for = json.loads(base64.b64decode(token, validate=True))
-            if given_for != asked:
-                raise ValueError
-        except (ValueError, TypeError):
-            raise Error("ValidationException", "Invalid NextToken") from None
-    more = start + size < len(found)
-    token = base64.b64encode(json.dumps([start + size, asked]).encode()).decode()
-    return found[start : start + size], {"NextToken": token} if more else {}
-
-
-def select(records, request):
-    """The records that a List operation asks for, in the order that it asks for."""
-    found = [
-        record
-        for record in records
-        if request.get("NameContains", "").lower() in record.name.lower()
-        and request.get("StatusEquals", record.status) == record.status
-        and all(
-            request.get(f"{name}After", 0) <= moment.timestamp() <= request.get(f"{name}Before", math.inf)
-            for name, moment in (("CreationTime", record.created), ("LastModifiedTime", record.modified))
-        )
-    ]
-    key = {"Name": lambda record: record.name, "Status": lambda record: record.status}
-    found.sort(key=key.get(request.get("SortBy"), lambda record: record.created))
-    if request.get("SortOrder") == "Descending":
-        found.reverse()
-    return found
-
-
-def list_jobs(records, request):
+def list_jobs(records: Iterable[Record], request: Members) -> Members:
     """ListTrainingJobs' answer. A job of this account has no warm pool and no training plan."""
     none = "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request
     found = [] if none else select(records, request)
@@ -67,7 +34,7 @@ def list_jobs(records, request):
     return {"TrainingJobSummaries": summaries, **token}
 
 
-def properties(value, path):
+def properties(value: Any, path: list[str]) -> list[Any]:
     """All values at a path of a job's description: Tags.KEY and Metrics.NAME by name, lists item by item."""
     if not path:
         return [value]
@@ -84,7 +51,7 @@ def properties(value, path):
     return properties(value[head], rest) if head in value else []
 
 
-def compare(filter_, value):
+def compare(filter_: Members, value: Any) -> bool:
     """Whether a value passes a filter. The texts of filters become numbers and times where the value is one."""
     kind, wanted = filter_.get("Operator", "Equals"), filter_.get("Value", "")
     if kind == "Contains":
@@ -112,7 +79,7 @@ def compare(filter_, value):
     return test(value, wanted)
 
 
-def passes(filter_, job):
+def passes(filter_: Members, job: Members) -> bool:
     values = properties(job, filter_["Name"].split("."))
     kind = filter_.get("Operator", "Equals")
     if kind in ("Exists", "NotExists"):
@@ -122,7 +89,7 @@ def passes(filter_, job):
     return any(compare(filter_, value) for value in values) or (kind == "NotEquals" and not values)
 
 
-def satisfies(expression, job):
+def satisfies(expression: Members, job: Members) -> bool:
     """Whether a job satisfies a SearchExpression."""
     results = [passes(filter_, job) for filter_ in expression.get("Filters", [])]
     for nested in expression.get("NestedFilters", []):
@@ -138,7 +105,7 @@ def satisfies(expression, job):
     return (any if expression.get("Operator") == "Or" else all)(results) if results else True
 
 
-def search(records, request):
+def search(records: Iterable[Record], request: Members) -> Members:
     """Search's answer, for training jobs."""
     jobs = []
     for record in records:
@@ -147,12 +114,12 @@ def search(records, request):
         if satisfies(request.get("SearchExpression", {}), job):
             jobs.append(job)
     path = request.get("SortBy", "LastModifiedTime").split(".")
-    jobs = [(properties(job, path), job) for job in jobs]
-    with_value = [pair for pair in jobs if pair[0]]
+    valued = [(properties(job, path), job) for job in jobs]
+    with_value = [pair for pair in valued if pair[0]]
     try:
         with_value.sort(key=lambda pair: pair[0][0], reverse=request.get("SortOrder", "Descending") == "Descending")
     except TypeError:
         raise Error("ValidationException", f"Cannot sort by {'.'.join(path)}") from None
-    ordered = [job for _, job in with_value] + [job for values, job in jobs if not values]
+    ordered = [job for _, job in with_value] + [job for values, job in valued if not values]
     shown, token = page(ordered, request, 100)
     return {"Results": [{"TrainingJob": job} for job in shown], **token}

@@ -7,10 +7,12 @@ as people see it in the descriptions of their jobs on AWS: 3, 0.0037170512924477
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from sandbox.training.validation import refuse
+from sandbox.aws.call import Members
+from sandbox.aws.errors import refuse
 
-NUMBERS = {"Integer": int, "Continuous": float}
+NUMBERS: dict[str, Any] = {"Integer": int, "Continuous": float}
 # AWS does not say where Auto becomes logarithmic; here, where a range spans so many times its smallest value.
 AUTO_LOGARITHMIC = 1000
 
@@ -22,18 +24,18 @@ class Range:
 
     name: str
     kind: str
-    choices: tuple = ()
+    choices: tuple[str, ...] = ()
     low: float = 0
     high: float = 0
     scaling: str = "Linear"
 
     @property
-    def combinations(self):
+    def combinations(self) -> float:
         """How many values there are."""
         return {"Categorical": len(self.choices), "Integer": self.high - self.low + 1}.get(self.kind, math.inf)
 
 
-def number(kind, parameter, member):
+def number(kind: str, parameter: Members, member: str) -> float:
     text = parameter[member]
     try:
         value = NUMBERS[kind](text)
@@ -44,7 +46,7 @@ def number(kind, parameter, member):
         refuse(f"Invalid {kind}ParameterRange {parameter['Name']}: {member} {text} is no {kind.lower()} value")
 
 
-def numeric(kind, parameter):
+def numeric(kind: str, parameter: Members) -> Range:
     """An integer or continuous range of the request -> Range"""
     name, asked = parameter["Name"], parameter.get("ScalingType", "Auto")
     low, high = (number(kind, parameter, member) for member in ("MinValue", "MaxValue"))
@@ -64,7 +66,7 @@ def numeric(kind, parameter):
     return Range(name, kind, low=low, high=high, scaling=asked)
 
 
-def read(parameters):
+def read(parameters: Members) -> list[Range]:
     """ParameterRanges of the request -> [Range]"""
     found = [
         numeric(kind, parameter)

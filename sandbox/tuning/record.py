@@ -6,9 +6,13 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HyperParameterTrai
 
 import math
 import threading
+from datetime import datetime
+from typing import Any
 
-from sandbox.account.backend import tuning_job_arn
-from sandbox.training.record import Tagged, now
+from sandbox.api import record
+from sandbox.api.record import now, present
+from sandbox.aws.arns import tuning_job_arn
+from sandbox.aws.call import Members
 
 # The sandbox's own errors, which another try may not meet, and those of the script.
 RETRYABLE = ("InternalServerError", "CapacityError")
@@ -17,31 +21,31 @@ RETRYABLE = ("InternalServerError", "CapacityError")
 class Training:
     """A training job of a tuning job: its record, and the values that it tries."""
 
-    def __init__(self, record, values, objective):
+    def __init__(self, record: Any, values: dict[str, str], objective: Members) -> None:
         self.record, self.values, self.wanted = record, values, objective
 
     @property
-    def over(self):
+    def over(self) -> bool:
         return self.record.status in ("Completed", "Failed", "Stopped")
 
     @property
-    def objective(self):
+    def objective(self) -> float | None:
         """The last value of the objective metric once the job is over, or None. A failed job has none."""
         value = self.record.metrics.get(self.wanted["MetricName"], {}).get("Value", math.nan)
         return value if self.over and self.record.status != "Failed" and math.isfinite(value) else None
 
     @property
-    def objective_status(self):
+    def objective_status(self) -> str:
         return "Pending" if not self.over else "Failed" if self.objective is None else "Succeeded"
 
     @property
-    def counted(self):
+    def counted(self) -> str:
         """Which of TrainingJobStatusCounters counts the job."""
         if self.record.status == "Failed":
             return "RetryableError" if self.record.failure_reason.startswith(RETRYABLE) else "NonRetryableError"
         return self.record.status if self.over else "InProgress"
 
-    def summary(self, definition):
+    def summary(self, definition: Members) -> Members:
         record, value = self.record, self.objective
         found = {
             "TrainingJobDefinitionName": definition.get("DefinitionName"),
@@ -56,34 +60,36 @@ class Training:
             "FinalHyperParameterTuningJobObjectiveMetric": None if value is None else {**self.wanted, "Value": value},
             "ObjectiveStatus": self.objective_status,
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return present(found)
 
 
-class Record(Tagged):
+class Record(record.Record):
     """The state of one tuning job."""
 
-    def __init__(self, region, request):
-        super().__init__(request)
-        self.region, self.request, self.name = region, request, request["HyperParameterTuningJobName"]
-        self.arn = tuning_job_arn(region, self.name)
+    def __init__(self, region: str, request: Members) -> None:
+        name = request["HyperParameterTuningJobName"]
+        super().__init__(region, request, name, tuning_job_arn(region, name))
         self.objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-        self.created = self.changed = now()
-        self.ended = self.failure_reason = None
-        self.trainings, self.lock = [], threading.Lock()
-        self.stopping, self.last = False, None
+        self.changed = self.created
+        self.ended: datetime | None = None
+        self.failure_reason: str | None = None
+        self.trainings: list[Training] = []
+        self.lock = threading.Lock()
+        self.stopping = False
+        self.last: str | None = None
 
-    def add(self, record, values):
+    def add(self, record: Any, values: dict[str, str]) -> Training:
         self.trainings.append(Training(record, values, self.objective))
         return self.trainings[-1]
 
-    def end(self, status, reason=None):
+    def end(self, status: str, reason: str | None = None) -> None:
         """Enter the last status."""
         with self.lock:
             self.failure_reason = reason
             self.ended = self.changed = now()
             self.last = status
 
-    def stop(self):
+    def stop(self) -> bool:
         """Note that the job is to end -> whether it is over already."""
         with self.lock:
             if self.last is None and not self.stopping:
@@ -91,20 +97,20 @@ class Record(Tagged):
             return self.last is not None
 
     @property
-    def status(self):
+    def status(self) -> str:
         return self.last or ("Stopping" if self.stopping else "InProgress")
 
     @property
-    def modified(self):
+    def modified(self) -> datetime:
         return max([self.changed, *(training.record.modified for training in list(self.trainings))])
 
-    def best(self):
+    def best(self) -> Training | None:
         """The training job with the best objective so far, or None."""
-        found = [training for training in list(self.trainings) if training.objective is not None]
+        found = [(training.objective, training) for training in list(self.trainings) if training.objective is not None]
         choose = max if self.objective["Type"] == "Maximize" else min
-        return choose(found, key=lambda training: training.objective, default=None)
+        return choose(found, key=lambda pair: pair[0], default=(None, None))[1]
 
-    def counters(self):
+    def counters(self) -> Members:
         counts = {
             "TrainingJobStatusCounters": (
                 "counted",
@@ -118,7 +124,7 @@ class Record(Tagged):
             found[name] = {kind: seen.count(kind) for kind in kinds}
         return found
 
-    def summary(self):
+    def summary(self) -> Members:
         config = self.request["HyperParameterTuningJobConfig"]
         found = {
             "HyperParameterTuningJobName": self.name,
@@ -131,9 +137,9 @@ class Record(Tagged):
             "ResourceLimits": config["ResourceLimits"],
             **self.counters(),
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return present(found)
 
-    def description(self):
+    def description(self) -> Members:
         """DescribeHyperParameterTuningJob's answer."""
         found, best = self.summary(), self.best()
         del found["Strategy"], found["ResourceLimits"]
@@ -145,4 +151,4 @@ class Record(Tagged):
             "FailureReason": self.failure_reason,
             "ConsumedResources": {"RuntimeInSeconds": int(((self.ended or now()) - self.created).total_seconds())},
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return present(found)

@@ -5,9 +5,13 @@ Bayesian AWS fits a Gaussian process; Optuna's needs PyTorch, so here its tree o
 """
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from sandbox.tuning.ranges import Range
 
 # Values that TPE draws at random before it learns. Optuna's 10 would be all of a small tuning job.
 STARTUP = 4
@@ -16,7 +20,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-def distribution(parameter):
+def distribution(parameter: Range) -> Any:
     """A range as Optuna draws from it; a reverse logarithmic one as what its values lack to 1."""
     if parameter.kind == "Categorical":
         return CategoricalDistribution(parameter.choices)
@@ -26,14 +30,14 @@ def distribution(parameter):
     return kind(parameter.low, parameter.high, log=parameter.scaling == "Logarithmic")
 
 
-def text(parameter, drawn):
+def text(parameter: Range, drawn: Any) -> str:
     """What Optuna drew -> the value as the job gets it."""
     if parameter.scaling == "ReverseLogarithmic":
         drawn = min(max(1 - drawn, parameter.low), parameter.high)
     return str(drawn)
 
 
-def sampler(name, space, seed):
+def sampler(name: str, space: dict[str, Any], seed: int | None) -> Any:
     if name == "Grid":
         return optuna.samplers.GridSampler({key: list(kind.choices) for key, kind in space.items()}, seed=seed)
     if name == "Random":
@@ -45,14 +49,14 @@ def sampler(name, space, seed):
 class Strategy:
     """One search. `name` is Bayesian, Random or Grid; the same `seed` gives the same values for the same results."""
 
-    def __init__(self, name, parameters, maximize, seed=None):
+    def __init__(self, name: str, parameters: Sequence[Range], maximize: bool, seed: int | None = None) -> None:
         self.parameters, self.learns = parameters, name != "Grid"
         self.space = {parameter.name: distribution(parameter) for parameter in parameters}
         direction = "maximize" if maximize else "minimize"
         self.study = optuna.create_study(direction=direction, sampler=sampler(name, self.space, seed))
-        self.given = []
+        self.given: list[dict[str, str]] = []
 
-    def ask(self):
+    def ask(self) -> tuple[Any, dict[str, str]]:
         """-> a trial, and the hyperparameters that it tries: {name: text}"""
         trial, values = self.draw()
         for _ in range(REDRAWS):
@@ -62,11 +66,11 @@ class Strategy:
         self.given.append(values)
         return trial, values
 
-    def draw(self):
+    def draw(self) -> tuple[Any, dict[str, str]]:
         trial = self.study.ask(self.space)
         return trial, {parameter.name: text(parameter, trial.params[parameter.name]) for parameter in self.parameters}
 
-    def tell(self, trial, objective):
+    def tell(self, trial: Any, objective: float | None) -> None:
         """What became of a trial: its objective, or None for one without. A grid learns nothing from it."""
         if self.learns and objective is None:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)

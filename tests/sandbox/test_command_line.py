@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from sandbox import settings
-from sandbox.account.proxy import is_aws
+from sandbox.aws.proxy import is_aws
 from sandbox.local_mode import docker as local_mode
 from sandbox.local_mode import image
 from tests.support import ROOT

@@ -7,7 +7,7 @@ import tarfile
 import textwrap
 import time
 
-from sandbox.account.account import Account
+from sandbox.account import Account
 from tests.support import ROOT
 
 BUCKET = "sagemaker-us-east-1-123456789012"

@@ -4,7 +4,7 @@ import contextlib
 import io
 import tarfile
 
-from sandbox.machine import filesystem
+from sandbox.machine import environments
 from tests.support.cloud import IMAGE, ROLE, wait_for
 
 INFERENCE = IMAGE.replace("tensorflow-training", "tensorflow-inference")
@@ -37,7 +37,7 @@ server = http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler)
 server.daemon_threads = True
 server.serve_forever()
 """
-COMMAND = [f"{filesystem.ENVIRONMENT}/bin/python", "-c", SERVER]
+COMMAND = [f"{environments.PLACE}/bin/python", "-c", SERVER]
 
 
 def archive(files, mode="w:gz"):

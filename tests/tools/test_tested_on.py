@@ -3,7 +3,7 @@
 import re
 import sys
 
-from sandbox.machine import images
+from sandbox.machine import environments
 from tests.support import ROOT
 from tools.tested_on import BEGIN, END, IMAGES, versions, with_row
 
@@ -28,7 +28,7 @@ def test_the_row_of_an_image_that_is_tested_no_more_goes():
 
 def test_versions_are_those_of_the_python():
     sdk, _, tensorflow, python = versions(sys.executable)
-    assert sdk.startswith("2.") and tensorflow == images.tensorflow()
+    assert sdk.startswith("2.") and tensorflow == environments.tensorflow()
     assert python == ".".join(map(str, sys.version_info[:2]))
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 
-from sandbox.account import permissions
+from sandbox.aws.role import assume
 from tests.support import ROOT
 from tests.support.cloud import IMAGE, Cloud, channel
 
@@ -51,7 +51,7 @@ class Seat(Cloud):
         self.role, self.tags = found["Role"]["Arn"], tags
         training = json.dumps(template["Resources"]["TrainingPolicy"]["Properties"]["PolicyDocument"])
         self.iam.put_role_policy(RoleName=self.name, PolicyName="training", PolicyDocument=training)
-        self.environment = permissions.assume(self.role, "seat", "us-east-1")
+        self.environment = assume(self.role, "seat", "us-east-1")
         self.key = {key: self.environment[variable] for key, variable in KEYS.items()}
         services = ("s3", "sagemaker", "logs")
         self.s3, self.sagemaker, self.logs = (self.account.client(service, **self.key) for service in services)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from sandbox.account.account import Account
+from sandbox.account import Account
 from sandbox.local_mode import docker as local_mode
 from sandbox.machine import folders
 from tools import ROOT

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.moto_proxy import proxy3
+from moto.s3.responses import S3Response
 
 from sandbox import settings
-from sandbox.account import backend
-from sandbox.training import search
+from sandbox.api import paging
 from tests.support.cloud import BUCKET, algorithm, channel, wait_for
 
 OTHER = "arn:aws:iam::123456789012:role/Other"
@@ -212,7 +213,7 @@ def test_search_with_a_filter_that_has_no_value(cloud, three):
 )
 def test_times_and_statuses_in_a_list(query, found):
     records = [SimpleNamespace(name=str(n), status=9 - n, created=moment(n), modified=moment(n + 10)) for n in range(4)]
-    assert "".join(record.name for record in search.select(records, query)) == found
+    assert "".join(record.name for record in paging.select(records, query)) == found
 
 
 def moment(seconds):
@@ -273,9 +274,9 @@ def test_metrics_while_the_job_runs(cloud):
 def test_a_body_in_many_chunks_is_copied_once():
     """Copied at each chunk, this one would take minutes."""
     body = (b"200\r\n" + bytes(512) + b"\r\n") * 100_000 + b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
-    assert backend.ProxyRequestHandler.read_chunked_body(None, io.BytesIO(body)) == bytes(51_200_000)
-    assert backend.S3Response._handle_encoded_body(None, body) == bytes(51_200_000)
-    assert backend.S3Response._handle_encoded_body(None, b"") == b""
+    assert proxy3.ProxyRequestHandler.read_chunked_body(None, io.BytesIO(body)) == bytes(51_200_000)
+    assert S3Response._handle_encoded_body(None, body) == bytes(51_200_000)
+    assert S3Response._handle_encoded_body(None, b"") == b""
 
 
 def test_an_encrypted_connection_ends_as_tls_wants(cloud):

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.endpoints import fleet, instance, request
+from sandbox.endpoints import fleet, instance, members
 from tests.support import ROOT
 from tests.support.cloud import BUCKET, ROLE, wait_for
 from tests.support.hosting import COMMAND, INFERENCE, Hosting, archive, variant
@@ -246,7 +246,7 @@ def test_several_instances_answer_side_by_side_and_have_a_quota(hosting):
     refused = error(hosting.start, "too-many", InitialInstanceCount=7)["Error"]
     assert refused["Code"] == "ResourceLimitExceeded"
     assert "is 8 Instances, with current utilization of 2 Instances and a request delta of 7" in refused["Message"]
-    request.check_capacity(variant("pair", InitialInstanceCount=6), 2, hosting.cloud.account.machine)
+    members.check_capacity(variant("pair", InitialInstanceCount=6), 2, hosting.cloud.account.machine)
 
 
 def waiting(cloud, **more):
@@ -304,19 +304,19 @@ def test_a_model_that_lies_in_s3_as_it_is(cloud, hosting):
 
 IMPORTS_NOTHING = """
 import builtins, json, socket
-from sandbox.machine import host
+from sandbox.machine.namespaces import program
 
 server = socket.create_server(("127.0.0.1", 0))
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 import_module, late = builtins.__import__, []
 builtins.__import__ = lambda name, *rest: late.append(name) or import_module(name, *rest)
-host.hand_out(theirs, server.getsockname()[1])
+program.hand_out(theirs, server.getsockname()[1])
 builtins.__import__ = import_module
 message, [descriptor], _, _ = socket.recv_fds(ours, 100, 1)
 assert socket.socket(fileno=descriptor).getpeername() == server.getsockname()
 assert set(late) <= {"array"}, late  # which is there by then
 server.close()
-host.hand_out(theirs, server.getsockname()[1] if server.fileno() >= 0 else 9)
+program.hand_out(theirs, server.getsockname()[1] if server.fileno() >= 0 else 9)
 assert "refused" in json.loads(ours.recv(1000))["error"]
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.machine import images
+from sandbox.machine import environments
 from tests.support.cloud import algorithm, hosts, run_python, start_python
 
 ALONE = """
@@ -121,7 +121,7 @@ DEVICES = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero
 
 def names_below(folder):
     """What a job sees in people's homes: the way to its Python, nothing else."""
-    shown = [Path(path) for path in images.own().shown]
+    shown = [Path(path) for path in environments.own().visible]
     return {path.relative_to(folder).parts[0] for path in shown if path.is_relative_to(folder)}
 
 
@@ -159,9 +159,9 @@ def test_a_shell_with_a_trap_is_told_of_a_stop_at_once(cloud, monkeypatch):
 
 def test_without_namespaces_nothing_is_left(cloud, monkeypatch):
     monkeypatch.setitem(vars(cloud.account.machine), "no_jobs", "the kernel is old")
-    jobs, request = set(cloud.account.jobs.jobs), cloud.request()
+    jobs, request = set(cloud.account.training.jobs), cloud.request()
     with pytest.raises(ClientError, match="the kernel is old"):
         cloud.sagemaker.create_training_job(**request)
-    assert set(cloud.account.jobs.jobs) == jobs and not list(cloud.account.folder.rglob(request["TrainingJobName"]))
+    assert set(cloud.account.training.jobs) == jobs and not list(cloud.account.folder.rglob(request["TrainingJobName"]))
     with pytest.raises(ClientError, match="not found"):
         cloud.describe(request["TrainingJobName"])

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.machine import container, images
-from sandbox.machine.filesystem import ENVIRONMENT
+from sandbox.machine import environments
+from sandbox.machine.environments import PLACE as ENVIRONMENT
+from sandbox.machine.hosts import Host
 from tests.support import ROOT
 from tests.support.cloud import (
     BUCKET,
@@ -140,9 +141,9 @@ def machine_files():
 @pytest.mark.parametrize("overlay", [True, False], ids=["with overlayfs", "without overlayfs"])
 def test_a_job_writes_nowhere_but_in_its_own_folder(cloud, monkeypatch, overlay):
     if not overlay:  # which cannot be mounted without these
-        make = container.Host.__init__
+        make = Host.__init__
         monkeypatch.setattr(
-            container.Host, "__init__", lambda self, *rest: (make(self, *rest), shutil.rmtree(self.folder / "aside"))[0]
+            Host, "__init__", lambda self, *rest: (make(self, *rest), shutil.rmtree(self.folder / "overlay"))[0]
         )
     before = machine_files()
     job = run_python(cloud, WRITES)
@@ -287,7 +288,7 @@ def test_a_tensorflow_whose_modules_lie_elsewhere_is_imported_itself(tmp_path):
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text("name = 'the real one'")
     script = "import toolkit; toolkit.stand_in_for_tensorflow(); import tensorflow; print(tensorflow.name)"
-    path = f"{tmp_path}:{images.TOOLKIT.parent}"
+    path = f"{tmp_path}:{environments.TOOLKIT.parent}"
     found = subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True)
     assert found.stdout == "the real one\n", found.stderr
 
@@ -296,7 +297,7 @@ def test_a_process_with_tensorflow_ends_soon_and_loses_nothing(tmp_path):
     """What an import made is not searched for garbage; what the script made is, and its open files reach the disk."""
     (tmp_path / "tensorflow.py").write_text("stay = [[] for _ in range(300_000)]")
     script = """
-import fewer_collections, gc, sys
+import garbage_collection, gc, sys
 class Writer:
     def __init__(self, file):
         self.file, self.circle = open(f"{sys.argv[1]}/{file}", "w"), self
@@ -311,7 +312,7 @@ Writer("one")
 print(200_000 < gc.get_freeze_count() < 400_000)
 Writer("two")
 """
-    path = f"{tmp_path}:{images.TOOLKIT.parent}"
+    path = f"{tmp_path}:{environments.TOOLKIT.parent}"
     command = [sys.executable, "-S", "-c", script, tmp_path]
     found = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
     assert (found.stdout, found.stderr) == ("True\ncleared away: one\ncleared away: two\n", "")
@@ -343,8 +344,8 @@ MANY = "import os, time; [os.fork() for _ in range(6)]; time.sleep(100)"
 def test_a_host_that_is_told_again_and_again_ends(cloud, tmp_path):
     """Signals that come faster than they are taken do not hide the one that says that the command has ended."""
     for number in range(4):
-        host = container.Host(tmp_path / str(number), 0, ["algo-1"], cloud.account.machine)
-        host.start([f"{ENVIRONMENT}/bin/python", "-c", MANY], images.own(), {}, None)
+        host = Host(tmp_path / str(number), 0, ["algo-1"], cloud.account.machine)
+        host.start([f"{ENVIRONMENT}/bin/python", "-c", MANY], environments.own(), {}, None)
         threading.Thread(target=host.process.stdout.read, daemon=True).start()
         time.sleep(0.5)
         until = time.time() + 10

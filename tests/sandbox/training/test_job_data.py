@@ -3,7 +3,7 @@
 import gzip
 import json
 
-from sandbox.account import backend
+from sandbox.aws import store
 from sandbox.training import artifacts, channels
 from tests.support.cloud import (
     BUCKET,
@@ -205,6 +205,6 @@ def test_checkpoints(cloud, monkeypatch):
 
 def test_an_object_that_is_replaced_while_it_is_read(cloud):
     cloud.put("replaced", b"old")
-    found = backend.buckets()[BUCKET].keys["replaced"]
+    found = store.buckets()[BUCKET].keys["replaced"]
     cloud.put("replaced", b"new")
     assert found.value == b"old" and cloud.get("replaced") == b"new"

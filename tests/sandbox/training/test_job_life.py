@@ -49,7 +49,7 @@ def test_completed(cloud):
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/out/{name}/output/model.tar.gz"
     assert cloud.archive(name) == {"weights": "w"}
     assert cloud.archive(name, "output") == {"deep/plot": "p"}
-    assert not list(cloud.account.jobs.folder.glob("*/*"))  # the container is gone
+    assert not list(cloud.account.training.folder.glob("*/*"))  # the container is gone
 
 
 def test_status_while_it_runs(cloud):

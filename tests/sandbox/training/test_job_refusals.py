@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.training import request
+from sandbox.training import members
 from tests.support.cloud import BUCKET, ROLE, algorithm, channel, hosts
 
 PATTERN = "failed to satisfy constraint: Member must satisfy regular expression pattern: ^"
@@ -102,12 +102,12 @@ REFUSALS = {
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refused_before_anything_runs(cloud, case):
     changes, message = REFUSALS[case]
-    before = len(cloud.account.jobs.jobs)
+    before = len(cloud.account.training.jobs)
     with pytest.raises(ClientError) as refusal:
         cloud.start(**changes)
     assert refusal.value.response["Error"]["Code"] == "ValidationException"
     assert message in refusal.value.response["Error"]["Message"]
-    assert len(cloud.account.jobs.jobs) == before
+    assert len(cloud.account.training.jobs) == before
 
 
 def test_name_in_use(cloud):
@@ -124,7 +124,7 @@ def test_name_in_use(cloud):
 def test_too_many_hosts(cloud):
     with pytest.raises(cloud.sagemaker.exceptions.ResourceLimitExceeded, match="is 8 Instances"):
         cloud.start(ResourceConfig=hosts(9))
-    request.check_hosts({"ResourceConfig": hosts(8)}, cloud.account.machine)
+    members.check_hosts({"ResourceConfig": hosts(8)}, cloud.account.machine)
 
 
 def test_what_only_serverless_jobs_may_lack(cloud):

@@ -5,12 +5,14 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.account.backend import Error, operation_shape
-from sandbox.training import request, validation
+from sandbox.api import validation
+from sandbox.aws.errors import Error
+from sandbox.aws.service_model import input_shape
+from sandbox.training import members
 from tests.support.cloud import BUCKET, algorithm, hosts
 
-SHAPE = operation_shape("CreateTrainingJob").input_shape
-KNOWN = set(request.FULFILLED) | set(request.WITHOUT_EFFECT)
+SHAPE = input_shape("CreateTrainingJob")
+KNOWN = set(members.FULFILLED) | set(members.WITHOUT_EFFECT)
 VALUES = {"string": "x", "boolean": True, "integer": 1, "long": 1, "map": {"x": "x"}}
 
 
@@ -41,24 +43,24 @@ LEAVES = [".".join(path) for path in leaves(SHAPE)]
 
 def test_the_tables_name_members_that_there_are():
     assert set(LEAVES) >= KNOWN and len(LEAVES) > 100
-    assert not set(request.FULFILLED) & set(request.WITHOUT_EFFECT)
+    assert not set(members.FULFILLED) & set(members.WITHOUT_EFFECT)
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_member(leaf):
     asked = example(SHAPE, leaf.split("."))
     if leaf in KNOWN:
-        request.check_members(asked)
+        members.check_members(asked)
     else:
         with pytest.raises(Error, match=f"does not fulfil {leaf}:"):
-            request.check_members(asked)
+            members.check_members(asked)
 
 
 @pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf not in KNOWN])
 def test_a_member_that_asks_for_nothing(leaf):
     """SDKs send what is switched off, too."""
     for nothing in (False, 0, [], {}):
-        request.check_members(example(SHAPE, leaf.split("."), nothing))
+        members.check_members(example(SHAPE, leaf.split("."), nothing))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_a_member_that_asks_for_nothing(leaf):
 )
 def test_unknown_member(asked, name):
     with pytest.raises(Error, match=f"does not fulfil {name}:"):
-        request.check_members(asked)
+        members.check_members(asked)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_refused(cloud, case):
         cloud.start(**changes)
     assert refusal.value.response["Error"]["Code"] == "ValidationException"
     assert message in refusal.value.response["Error"]["Message"]
-    assert not cloud.account.jobs.jobs
+    assert not cloud.account.training.jobs
 
 
 def test_the_wait_of_retries_needs_no_spot(cloud):

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox.training import artifacts, channels, run
-from sandbox.training import job as training_job
-from sandbox.training.job import Clock
+from sandbox.api import s3_data
+from sandbox.training import artifacts, run
+from sandbox.training import clock as clocks
+from sandbox.training.clock import Clock
 from sandbox.training.record import Record
 from tests.support.cloud import BUCKET, role_without, statuses, wait_for
 
@@ -51,7 +52,7 @@ def test_interruption(cloud, monkeypatch):
 
 def test_the_limit_is_for_all_runs_together(monkeypatch):
     now = SimpleNamespace(seconds=0)
-    monkeypatch.setattr(training_job, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    monkeypatch.setattr(clocks, "time", SimpleNamespace(monotonic=lambda: now.seconds))
     clock = Clock({"StoppingCondition": {"MaxRuntimeInSeconds": 10}})
     for begin, end, last in ((1, 7, None), (20, 24, None), (30, 31, "MaxRuntimeExceeded")):
         now.seconds = begin
@@ -83,7 +84,7 @@ def test_a_fault_of_the_sandboxs_own(cloud, monkeypatch, retries, status):
     assert retries or job["FailureReason"].startswith("InternalServerError: ")
 
 
-@pytest.mark.parametrize(("module", "name"), [(channels, "read"), (artifacts, "upload")])
+@pytest.mark.parametrize(("module", "name"), [(s3_data, "read"), (artifacts, "upload")])
 def test_a_full_disk(cloud, monkeypatch, capfd, module, name):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -93,7 +94,7 @@ def test_a_full_disk(cloud, monkeypatch, capfd, module, name):
     job = cloud.run(InputDataConfig=[{"ChannelName": "training", "DataSource": {"S3DataSource": data}}])
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"] == "CapacityError: The sandbox's machine: No space left on device"
-    assert "Traceback" not in capfd.readouterr().err
+    assert "fault" not in capfd.readouterr().err
 
 
 def test_maximum_wait(cloud, monkeypatch):

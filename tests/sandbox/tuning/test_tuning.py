@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.tuning import job as tuning_job
+from sandbox.tuning import members as tuning_members
 from sandbox.tuning import record
-from sandbox.tuning import request as tuning_request
 from sandbox.tuning.ranges import read
 from tests.support import ROOT
 from tests.support.cloud import BUCKET, ROLE, deny, hosts, role_without, wait_for
@@ -235,7 +235,7 @@ def test_nothing_starts_after_the_end_of_the_account(cloud, monkeypatch):
     monkeypatch.setattr(cloud.account, "proxies", [])  # these stay open, for the next tests
     cloud.account.close()
     [training] = trainings(cloud, name)
-    jobs = {**cloud.account.tuning.jobs, **cloud.account.jobs.jobs}
+    jobs = {**cloud.account.tuning.jobs, **cloud.account.training.jobs}
     for ended in (name, training["TrainingJobName"]):
         assert not jobs["us-east-1", ended].thread.is_alive()
 
@@ -424,7 +424,7 @@ def test_several_definitions_are_refused(cloud):
 @pytest.mark.parametrize(("limits", "what"), [({"parallel": 11}, "parallel training"), ({"jobs": 751}, "training")])
 def test_limits_of_the_account(cloud, limits, what):
     config = asked(cloud, parallel=10, jobs=750)["HyperParameterTuningJobConfig"]
-    tuning_request.check_limits(config, read(config["ParameterRanges"]))  # these are none too many
+    tuning_members.check_limits(config, read(config["ParameterRanges"]))  # these are none too many
     code, text = refusal(cloud, **limits)
     assert code == "ResourceLimitExceeded"
     assert text.startswith(f"The account-level service limit 'Number of {what} jobs per hyperparameter tuning job' is ")

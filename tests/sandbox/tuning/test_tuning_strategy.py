@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from sandbox.account.backend import Error
+from sandbox.aws.errors import Error
 from sandbox.tuning import ranges
 from sandbox.tuning.strategy import Strategy
 

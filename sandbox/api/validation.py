@@ -4,10 +4,14 @@ They are read from the service description that botocore ships, which AWS's own 
 """
 
 import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
-from sandbox.account.backend import Error, operation_shape
+from sandbox.aws.call import Members
+from sandbox.aws.errors import refuse
+from sandbox.aws.service_model import input_shape
 
-TYPES = {
+TYPES: dict[str, Any] = {
     "structure": dict,
     "map": dict,
     "list": list,
@@ -21,23 +25,22 @@ TYPES = {
 }
 
 
-def refuse(message, code="ValidationException"):
-    raise Error(code, message)
-
-
-def in_python(pattern):
+def in_python(pattern: str) -> str:
     r"""A pattern of the API's model, with Java's classes of characters as Python writes them."""
     for java, python in ((r"\p{Alnum}", "A-Za-z0-9"), (r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s")):
         pattern = pattern.replace(java, python)
     return pattern
 
 
-def limits(shape):
+def limits(shape: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     """The constraints of a shape -> how the service words each, and whether a value satisfies it."""
     most, least = shape.metadata.get("max"), shape.metadata.get("min")
     number = shape.type_name in ("integer", "long", "float", "double")
     what = "value" if number else "length"
-    size = (lambda value: value) if number else len
+
+    def size(value: Any) -> Any:
+        return value if number else len(value)
+
     if most is not None:
         yield f"Member must have {what} less than or equal to {most}", lambda value: size(value) <= most
     if least is not None:
@@ -52,14 +55,14 @@ def limits(shape):
         yield f"Member must satisfy enum value set: [{', '.join(shape.enum)}]", lambda value: value in shape.enum
 
 
-def as_java(value):
+def as_java(value: Any) -> str:
     """A value as the service prints it."""
     return (
         "{" + ", ".join(f"{key}={item}" for key, item in value.items()) + "}" if isinstance(value, dict) else str(value)
     )
 
 
-def check_types(shape, value, path):
+def check_types(shape: Any, value: Any, path: str) -> None:
     """Refuse JSON of another type than the member's, which clients other than AWS's own can send."""
     if not isinstance(value, TYPES[shape.type_name]) or isinstance(value, bool) != (shape.type_name == "boolean"):
         refuse(f"{path or 'The request'} is no {shape.type_name}", "SerializationException")
@@ -75,7 +78,7 @@ def check_types(shape, value, path):
             check_types(shape.value, item, path)
 
 
-def violations(shape, value, path):
+def violations(shape: Any, value: Any, path: str) -> Iterator[str]:
     """Every constraint of the API reference that a request breaks."""
     for wording, satisfied in limits(shape):
         if not satisfied(value):
@@ -99,9 +102,9 @@ def violations(shape, value, path):
                 yield f"Value '{as_java(value)}' at '{path}' failed to satisfy constraint: {constraint}"
 
 
-def check(operation, request, required=()):
+def check(operation: str, request: Members, required: Collection[str] = ()) -> None:
     """Refuse a request that breaks the reference's constraints; `required`: members that it should require, too."""
-    shape = operation_shape(operation).input_shape
+    shape = input_shape(operation)
     check_types(shape, request, "")
     found = list(violations(shape, request, ""))
     for name in required:

@@ -6,7 +6,7 @@ import venv
 
 import pytest
 
-from sandbox.machine import images
+from sandbox.machine import environments
 from tests.support.cloud import algorithm
 
 AWS = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
@@ -17,7 +17,7 @@ def made(tmp_path, monkeypatch):
     monkeypatch.setenv("SANDBOX_IMAGES", str(tmp_path))
     for version in ("2.15.0", "2.15.10", "2.3.1"):
         venv.create(tmp_path / version, with_pip=False)
-        (tmp_path / version / "installed").touch()
+        (tmp_path / version / "installed").write_text(version)
     venv.create(tmp_path / "2.16.0")  # half made
     return tmp_path
 
@@ -27,7 +27,7 @@ def made(tmp_path, monkeypatch):
     [("2.3.1-cpu-py37", "2.3.1"), ("2.15-cpu-py310", "2.15.10"), ("2.15.0-gpu-py310-cu121-ubuntu20.04", "2.15.0")],
 )
 def test_versions_that_were_made(made, tag, version):
-    environment, note = images.environment(f"{AWS}/tensorflow-training:{tag}")
+    environment, note = environments.environment(f"{AWS}/tensorflow-training:{tag}")
     assert environment.prefix == str(made / version) and note is None
 
 
@@ -35,14 +35,19 @@ def test_versions_that_were_made(made, tag, version):
     "image", ["any", f"{AWS}/tensorflow-training:2.16-cpu-py310", f"{AWS}/pytorch-training:2.3.1-cpu"]
 )
 def test_other_images_run_in_the_sandboxs_own_environment_and_say_so(made, image):
-    environment, note = images.environment(image)
+    environment, note = environments.environment(image)
     assert environment.prefix == sys.prefix and f"no environment like the image {image} is here" in note
-    assert note.endswith(f"this job runs with TensorFlow {images.tensorflow()} and Python {platform.python_version()}")
+    assert note.endswith(
+        f"this job runs with TensorFlow {environments.tensorflow()} and Python {platform.python_version()}"
+    )
 
 
 def test_the_own_version(made):
-    assert images.environment(f"{AWS}/tensorflow-training:2.21.0-cpu-py312-amzn2023-sagemaker") == (images.own(), None)
-    assert images.environment("tensorflow-training:2.21-cpu") == (images.own(), None)
+    assert environments.environment(f"{AWS}/tensorflow-training:2.21.0-cpu-py312-amzn2023-sagemaker") == (
+        environments.own(),
+        None,
+    )
+    assert environments.environment("tensorflow-training:2.21-cpu") == (environments.own(), None)
 
 
 def test_a_job_in_another_environment(cloud, made):

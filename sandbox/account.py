@@ -6,19 +6,34 @@ The process then assumes an execution role and exports its credentials, as a Stu
 
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import certifi
 
 from sandbox import settings
-from sandbox.account import backend, permissions
-from sandbox.account.proxy import Proxy
-from sandbox.account.table import Tags
-from sandbox.endpoints.operations import Endpoints
-from sandbox.machine.container import Machine
-from sandbox.training.operations import Operations
-from sandbox.tuning.operations import Tuning
+from sandbox.api import table
+from sandbox.api.tags import TagOperations
+from sandbox.aws import authorization, backends, policies, role, router
+from sandbox.aws.certificates import create_certificates
+from sandbox.aws.proxy import Proxy
+from sandbox.endpoints.operations import EndpointOperations
+from sandbox.machine.hosts import Machine
+from sandbox.training.operations import TrainingOperations
+from sandbox.tuning.operations import TuningOperations
 
+# The way of a request, from top to bottom. aws/proxy.py takes it in, and aws/router.py hands it from step to step until
+# one of them answers. An error that a step raises is the answer, in the words of the service; aws/router.py logs both.
+WAY = (
+    router.refuse_other_services,  # the sandbox runs some of AWS's services, and refuses the others by their names
+    router.ask_moto,  # S3, IAM, STS, logs and the like end here; aws/authorization.py checks who asks for what
+    table.find_operation,  # from here on it is SageMaker: what is in no table is refused
+    table.read_members,  # the members of the request, from its body or its address
+    table.check_caller,  # the signature, and what the caller's policies allow
+    table.check_constraints,  # the constraints of AWS's own description of the operation
+    table.perform,  # the operation itself: training/, tuning/, endpoints/ and api/tags.py
+)
 ROLE_NAME = "SageMakerExecutionRole"
 TRUST_POLICY = settings.ROOT / "notebooks" / "policies" / "trust-policy.json"
 
@@ -27,7 +42,7 @@ FOREIGN_PREFIXES = ("AWS_", "BOTO_", "MOTO_", "SAGEMAKER_", "SANDBOX_")
 FOREIGN_SUFFIX = "_PROXY"
 
 
-def without_users_settings(environment):
+def without_users_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """A copy of an environment without what belongs to the user's own account."""
     return {
         name: value
@@ -36,7 +51,7 @@ def without_users_settings(environment):
     }
 
 
-def with_public_authorities(ca_bundle):
+def with_public_authorities(ca_bundle: str) -> str:
     """-> A file beside this one that has those whom this machine trusts, too: for clients that also speak to others."""
     named = [os.environ.get(name) for name in settings.CA_VARIABLES]
     files = [*named, ssl.get_default_verify_paths().cafile, "/etc/ssl/certs/ca-certificates.crt", certifi.where()]
@@ -50,42 +65,43 @@ class Account:
     """moto's proxy on loopback, and where `s3_host` is given, S3 over plain HTTP at that address for containers.
     `folder` holds the files that the account and its jobs need."""
 
-    in_use = False
+    in_use: ClassVar[bool] = False
 
-    def __init__(self, folder, s3_host=None):
+    def __init__(self, folder: Path, s3_host: str | None = None) -> None:
         if Account.in_use:  # an earlier one of this process has left its data
-            backend.reset()
+            backends.reset()
         Account.in_use = True
-        self.folder, self.proxies, self.s3_url = folder, [Proxy()], None
+        self.folder, self.proxies = folder, [Proxy()]
+        self.s3_url: str | None = None
         if s3_host:
             self.proxies.append(Proxy(s3_host))
             self.s3_url = self.proxies[-1].url
         direct = [proxy.url for proxy in self.proxies] + [f"https://{self.s3_endpoint()}"]
         os.environ["MOTO_S3_CUSTOM_ENDPOINTS"] = ",".join(direct)  # moto looks there at each request
-        self.ca_bundle = backend.create_certificates(folder / "certificates")
+        self.ca_bundle = create_certificates(folder / "certificates")
         self.with_public = with_public_authorities(self.ca_bundle)
-        self.administrator = backend.create_administrator(permissions.EVERYTHING)
-        backend.enforce()
+        self.administrator = role.create_administrator(policies.EVERYTHING)
+        authorization.enforce()
         self.machine = Machine(self.proxies[0], [self.ca_bundle, self.with_public])
-        self.jobs = Operations(folder / "jobs", self.machine, self.client_environment())
-        self.tuning = Tuning(self.jobs)
-        self.endpoints = Endpoints(folder / "endpoints", self.machine)
-        tags = Tags(self.jobs, self.tuning, self.endpoints)
-        backend.Call.table = {**self.jobs.table, **self.tuning.table, **self.endpoints.table, **tags.table}
-        backend.Call.tags_of = staticmethod(tags.of)
-        backend.Invocation.table = self.endpoints.runtime
+        self.training = TrainingOperations(folder / "jobs", self.machine, self.client_environment())
+        self.tuning = TuningOperations(self.training)
+        self.endpoints = EndpointOperations(folder / "endpoints", self.machine)
+        tags = TagOperations(self.training, self.tuning, self.endpoints)
+        operations = {**self.training.table, **self.tuning.table, **self.endpoints.table, **tags.table}
+        tables = {"sagemaker": operations, "sagemakerruntime": self.endpoints.runtime}
+        router.open_door(WAY, tables, tags.of)
         for proxy in self.proxies:
             proxy.start()
         self.role = self.create_execution_role()
 
-    def close(self):
+    def close(self) -> None:
         self.tuning.close()
         self.endpoints.close()
-        self.jobs.close()
+        self.training.close()
         for proxy in self.proxies:
             proxy.close()
 
-    def client(self, service, **credentials):
+    def client(self, service: str, **credentials: str) -> Any:
         """A boto3 client of this account, whatever the environment and the files of this user say."""
         import boto3
         import botocore.session
@@ -104,10 +120,10 @@ class Account:
         config = Config(proxies={"https": self.proxies[0].url}, ignore_configured_endpoint_urls=True)
         return session.client(service, config=config, verify=self.ca_bundle)
 
-    def create_execution_role(self):
+    def create_execution_role(self) -> str:
         """The role of notebook 01, or one with the policy of the settings -> its ARN"""
         iam = self.client("iam")
-        role = iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=TRUST_POLICY.read_text())["Role"]
+        created = iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=TRUST_POLICY.read_text())["Role"]
         policy = settings.policy()
         try:
             if policy.startswith("arn:"):
@@ -117,9 +133,9 @@ class Account:
                 iam.put_role_policy(RoleName=ROLE_NAME, PolicyName="execution-policy", PolicyDocument=document)
         except Exception as error:
             raise SystemExit(f"sandbox: SANDBOX_POLICY={policy}: {error}") from None
-        return role["Arn"]
+        return created["Arn"]
 
-    def client_environment(self):
+    def client_environment(self) -> dict[str, str]:
         """What leads the AWS clients of a process into this account, whoever they are."""
         return {
             "AWS_CONFIG_FILE": os.devnull,
@@ -136,15 +152,15 @@ class Account:
             "S3_VERIFY_SSL": "0",
         }
 
-    def s3_endpoint(self):
+    def s3_endpoint(self) -> str:
         """Where S3 answers a client that knows no proxy, encrypted or not."""
         return f"127.0.0.1:{self.proxies[0].port}"
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """The environment of a command inside the account."""
         inside = {
             **self.client_environment(),
-            **permissions.assume(self.role, "sandbox", settings.REGION),
+            **role.assume(self.role, "sandbox", settings.REGION),
             "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,  # the user's own stays outside
             "SAGEMAKER_USER_CONFIG_OVERRIDE": os.devnull,
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",

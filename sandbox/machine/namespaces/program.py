@@ -5,10 +5,10 @@ of the machine (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-
 Here namespaces(7) give the same without a container engine. The command is process 1 of its namespace, as in Docker: a
 signal for which it has no handler does not reach it, and when it ends the kernel ends every other process.
 
-Run as `python -I -S host.py SPECIFICATION`. It says over the socket `control` that the command begins, and hands over a
-socket that listens in the host's network, or says why it cannot. SIGTERM is passed on to the command; SIGINT ends all
-at once, and so does the sandbox's death. Where the command serves a port, each further message over `control` is
-answered with a connection to it.
+Run as `python -I -S program.py SPECIFICATION`. It says over the socket `control` that the command begins, and hands
+over a socket that listens in the host's network, or says why it cannot. SIGTERM is passed on to the command; SIGINT
+ends all at once, and so does the sandbox's death. Where the command serves a port, each further message over
+`control` is answered with a connection to it.
 """
 
 import array  # noqa: F401 (send_fds() would import it too late)
@@ -18,19 +18,22 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
-sys.path.append(str(Path(__file__).parents[2]))
-from sandbox.machine import filesystem, kernel, network
+sys.path.append(str(Path(__file__).parents[3]))
+from sandbox.machine import kernel
+from sandbox.machine.namespaces import filesystem, network
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}  # held back, and taken one by one
 
 
-def leave(code):
+def leave(code: int) -> NoReturn:
     os._exit(128 - code if code < 0 else code)  # 137 for a process that SIGKILL ended, as a shell says it
 
 
-def execute(command):
+def execute(command: list[str]) -> NoReturn:
     """Become the command."""
     for number in SIGNALS:  # which a shell's background job ignores
         signal.signal(number, signal.SIG_DFL)
@@ -42,7 +45,7 @@ def execute(command):
     os._exit(127)
 
 
-def hand_out(control, port):
+def hand_out(control: socket.socket, port: int) -> None:
     """Answer a message with a connection to a port of this network, or with the reason why there is none."""
     try:
         # Not create_connection(): it would import a module, and this process sees the files of the job by now.
@@ -56,7 +59,7 @@ def hand_out(control, port):
         control.send(json.dumps({"error": str(error)}).encode())
 
 
-def signals_and_messages(control):
+def signals_and_messages(control: socket.socket) -> Iterator[int | None]:
     """The signals that come, one by one, and None for each message. (No thread could wait for either: a process whose
     children have another PID namespace starts none.)"""
     signals, wakeup = socket.socketpair()
@@ -76,7 +79,7 @@ def signals_and_messages(control):
                 sources.remove(control)
 
 
-def main():
+def main() -> None:
     spec = json.loads(sys.argv[1])
     sys.path.append(spec["site_packages"])
     control = socket.socket(fileno=spec["control"])

@@ -8,7 +8,6 @@ here: `train` is that of AWS's container code in a Python environment, which set
 
 import contextlib
 import functools
-import importlib.util
 import json
 import os
 import signal
@@ -17,18 +16,22 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
-from sandbox.machine import filesystem, images, network
+from sandbox.machine import environments
+from sandbox.machine.environments import Environment
+from sandbox.machine.namespaces import network
 
-PROGRAM = Path(__file__).with_name("host.py")
+PROGRAM = Path(__file__).with_name("namespaces") / "program.py"
 FOLDERS = ("input/config", "input/data", "model", "output/data")
-# Where host.py, which starts without it, finds pyroute2.
-SITE_PACKAGES = str(Path(importlib.util.find_spec("pyroute2").origin).parents[1])
+# Where the program, which starts without it, finds pyroute2.
+SITE_PACKAGES = str(environments.package("pyroute2").parent)
 START = 60  # seconds that a host has to start its command
 # As AWS's images set it (https://github.com/aws/deep-learning-containers, tensorflow/training/docker).
 IMAGE = {
-    "PATH": f"{filesystem.ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": f"{environments.PLACE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "PYTHONUNBUFFERED": "1",
@@ -41,17 +44,25 @@ REMEDY = (
 )
 
 
+class Proxy(Protocol):
+    """The way from a job to the account."""
+
+    port: int
+
+    def accept_from(self, listener: socket.socket) -> None: ...
+
+
 class Machine:
     """What this machine allows to jobs, tried once each, and the way from a job to the account."""
 
-    def __init__(self, proxy, ca_bundles):
+    def __init__(self, proxy: Proxy, ca_bundles: Sequence[str]) -> None:
         self.proxy, self.ca_bundles = proxy, ca_bundles
 
-    def switch(self):
+    def switch(self) -> network.Switch:
         return network.Switch(sys.executable)
 
     @functools.cached_property
-    def no_network(self):
+    def no_network(self) -> str | None:
         """Why hosts cannot have a network of their own, or None."""
         try:
             self.switch().close()
@@ -60,7 +71,7 @@ class Machine:
         return None
 
     @functools.cached_property
-    def no_jobs(self):
+    def no_jobs(self) -> str | None:
         """Why no job can run at all, or None."""
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             try:
@@ -69,14 +80,14 @@ class Machine:
                     switch = stack.enter_context(contextlib.closing(self.switch()))
                 host = Host(Path(folder) / "host", 0, ["algo-1"], self)
                 stack.callback(host.close)
-                host.start(["/bin/sh", "-c", ":"], images.own(), {}, switch)
+                host.start(["/bin/sh", "-c", ":"], environments.own(), {}, switch)
                 host.process.wait()
             except OSError as error:
                 return f"this machine allows no namespaces ({error}): {REMEDY}"
         return None
 
 
-def plan(resources):
+def plan(resources: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """ResourceConfig -> [(host name, instance type, group name)]"""
     groups = resources.get("InstanceGroups") or [{"InstanceGroupName": "homogeneousCluster", **resources}]
     kinds = [
@@ -87,10 +98,10 @@ def plan(resources):
     return [(f"algo-{number}", *kind) for number, kind in enumerate(kinds, 1)]
 
 
-def resource_config(hosts, name):
+def resource_config(hosts: Sequence[tuple[str, str, str]], name: str) -> dict[str, Any]:
     """The content of resourceconfig.json on the host of this name."""
     [(kind, group)] = [rest for host, *rest in hosts if host == name]
-    groups = {}
+    groups: dict[str, Any] = {}
     for host, its_kind, its_group in hosts:
         entry = {"instance_group_name": its_group, "instance_type": its_kind, "hosts": []}
         groups.setdefault(its_group, entry)["hosts"].append(host)
@@ -105,39 +116,57 @@ def resource_config(hosts, name):
 
 
 class Host:
-    """Host number 0, 1, … of those with these names; `folder` is its own and empty. `inside`: what /opt/ml holds."""
+    """Host number 0, 1, … of those with these names; `folder` is its own and empty. `folders`: what /opt/ml holds."""
 
-    def __init__(self, folder, number, names, machine, inside=FOLDERS):
+    process: subprocess.Popen[bytes]  # from the start on, and so is the socket to the program that starts it
+    control: socket.socket
+
+    def __init__(
+        self, folder: Path, number: int, names: Sequence[str], machine: Machine, folders: Sequence[str] = FOLDERS
+    ) -> None:
         self.name, self.number, self.folder, self.machine = names[number], number, folder, machine
-        self.ml, self.process, self.listener, self.control = folder / "ml", None, None, None
-        self.own = {path: folder / name for path, name in (("/opt/ml", "ml"), ("/tmp", "tmp"), ("/root", "home"))}
-        self.own["/var/tmp"] = folder / "var-tmp"
-        for place in (*self.own.values(), *(self.ml / name for name in inside)):
+        self.ml, self.started = folder / "ml", False
+        self.listener: socket.socket | None = None
+        # The folders of its own that a job sees at these paths.
+        self.mounts = {path: folder / name for path, name in (("/opt/ml", "ml"), ("/tmp", "tmp"), ("/root", "home"))}
+        self.mounts["/var/tmp"] = folder / "var-tmp"
+        for place in (*self.mounts.values(), *(self.ml / name for name in folders)):
             place.mkdir(parents=True, exist_ok=True)
-        for name in ("root", "aside/upper", "aside/work"):
+        for name in ("root", "overlay/upper", "overlay/work"):
             (folder / name).mkdir(parents=True)
         self.names, self.connecting = names, threading.Lock()
 
-    def write_config(self, **files):
+    def write_config(self, **files: Any) -> None:
         for name, content in files.items():
             (self.ml / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
 
-    def path(self, inside):
+    def path(self, wanted: str) -> Path:
         """A folder of the job's, by its path in the job -> where it lies on this machine; made where it is new."""
-        for path, place in self.own.items():
-            if inside == path or inside.startswith(f"{path}/"):
-                return place / os.path.relpath(inside, path)
-        self.own[inside] = self.folder / f"own-{len(self.own)}"
-        self.own[inside].mkdir()
-        return self.own[inside]
+        for path, place in self.mounts.items():
+            if wanted == path or wanted.startswith(f"{path}/"):
+                return place / os.path.relpath(wanted, path)
+        self.mounts[wanted] = self.folder / f"mount-{len(self.mounts)}"
+        self.mounts[wanted].mkdir()
+        return self.mounts[wanted]
 
-    def start(self, command, environment, variables, switch, isolated=False, read_only=(), shown=(), serves=None):
-        """Start a command in an environment, or raise OSError; `isolated`: without a way to the account; `shown`: more
-        paths of this machine that it needs; `serves`: the port on which it will listen, for `connect`."""
+    def start(
+        self,
+        command: Sequence[str],
+        environment: Environment,
+        variables: Mapping[str, str],
+        switch: network.Switch | None,
+        isolated: bool = False,
+        read_only: Sequence[str] = (),
+        visible: Sequence[str] = (),
+        serves: int | None = None,
+    ) -> None:
+        """Start a command in an environment, or raise OSError. `isolated`: without a way to the account; `visible`:
+        more paths of this machine that it needs; `serves`: the port on which it will listen, for `connect`."""
         table = "".join(
             f"{network.address(number) if switch else '127.0.0.1'} {name}\n" for number, name in enumerate(self.names)
         )
         (self.folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + table)
+        mounts = {**self.mounts, "/etc/hosts": self.folder / "hosts"}
         descriptors = dict(switch.descriptors) if switch else {}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         specification = {
@@ -152,10 +181,11 @@ class Host:
             "command": command,
             "root": {
                 "at": str(self.folder / "root"),
-                "own": {path: str(place) for path, place in {**self.own, "/etc/hosts": self.folder / "hosts"}.items()},
-                "shown": [*environment.shown, *shown, *self.machine.ca_bundles],
+                "mounts": {path: str(place) for path, place in mounts.items()},
+                "visible": [*environment.visible, *visible, *self.machine.ca_bundles],
                 "packages": environment.prefix,
-                "aside": str(self.folder / "aside"),
+                "environment": environments.PLACE,
+                "overlay": str(self.folder / "overlay"),
                 "read_only": list(read_only),
             },
         }
@@ -172,46 +202,50 @@ class Host:
                 start_new_session=True,  # Ctrl-C in the terminal is the client's, not the job's
             )
             theirs.close()
+        self.started = True
         ours.settimeout(START)
         self.listener = self.receive("it ended before its command began")
         if self.listener:
             self.machine.proxy.accept_from(self.listener)
 
-    def receive(self, silence):
+    def receive(self, silence: str) -> socket.socket | None:
         """What the program in the host answers -> the socket that it hands over, or None; OSError where it cannot."""
         message, received, _, _ = socket.recv_fds(self.control, 1 << 16, 1)
         if problem := json.loads(message or "{}").get("error", silence if not message else None):
             raise OSError(problem)
         return socket.socket(fileno=received[0]) if received else None
 
-    def connect(self):
+    def connect(self) -> socket.socket:
         """A connection to the port that the command serves, made in the host's own network; OSError where none is."""
         with self.connecting:
             self.control.send(b"connect")
-            return self.receive("the host has ended")
+            connection = self.receive("the host has ended")
+        if connection is None:
+            raise OSError("the host has no such port")
+        return connection
 
-    def stop(self):
+    def stop(self) -> None:
         """Signal the command alone, as `docker stop` does."""
         self.process.send_signal(signal.SIGTERM)
 
-    def kill(self):
+    def kill(self) -> None:
         """End every process of the host."""
         self.process.send_signal(signal.SIGINT)
 
-    def kill_and_wait(self):
-        if self.process:
+    def kill_and_wait(self) -> None:
+        if self.started:
             if self.process.poll() is None:
                 self.kill()
             self.process.wait()
 
-    def close(self):
+    def close(self) -> None:
         """Leave nothing running, and nothing open."""
         self.kill_and_wait()
-        if self.process:
+        if self.started and self.process.stdout:
             self.process.stdout.close()
         if self.listener:
             with contextlib.suppress(OSError):
                 self.listener.shutdown(socket.SHUT_RDWR)
             self.listener.close()
-        if self.control:
+        if self.started:
             self.control.close()

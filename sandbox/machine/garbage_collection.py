@@ -17,7 +17,7 @@ import sys
 STAY = "tensorflow", "keras", "sagemaker"
 
 
-def keep_what_stays(phase, info):
+def keep_what_stays(phase: str, info: dict[str, int]) -> None:
     """After a collection while one of them is being imported: what survived is not looked at again."""
     specs = [getattr(sys.modules.get(name), "__spec__", None) for name in STAY]
     if phase == "stop" and any(getattr(spec, "_initializing", False) for spec in specs):
@@ -25,7 +25,7 @@ def keep_what_stays(phase, info):
 
 
 @atexit.register
-def write_open_files():
+def write_open_files() -> None:
     """At the end, before all that is left stays: a file in a circle of references would not be closed any more."""
     gc.collect()
     gc.unfreeze()

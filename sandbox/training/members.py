@@ -5,11 +5,19 @@ The messages are those that people met on AWS and quoted; what only the sandbox 
 """
 
 import re
+from collections.abc import Sequence
 
-from sandbox.account import backend, permissions
-from sandbox.account.backend import ACCOUNT_ID
-from sandbox.training import channels, validation
-from sandbox.training.validation import refuse
+from sandbox.api import validation
+from sandbox.api.members import check_fulfilled
+from sandbox.api.resources import check_image, check_quota, check_role
+from sandbox.api.tags import check_tags
+from sandbox.aws.arns import training_job_arn
+from sandbox.aws.call import Members
+from sandbox.aws.errors import refuse
+from sandbox.aws.role import Denied, Role
+from sandbox.aws.store import split
+from sandbox.machine.hosts import Machine
+from sandbox.training import channels
 
 MAXIMUM_HOSTS = 8
 RESERVED = ("/opt/ml", "/tmp", "/usr/local/nvidia")
@@ -52,38 +60,19 @@ DISTRIBUTIONS = {
 }
 
 
-def leaves(shape, value, path=""):
-    """The paths of all members of a request that hold a value and ask for something: not false, zero or empty."""
-    if shape is not None and shape.type_name == "structure":
-        for name, item in value.items():
-            yield from leaves(shape.members.get(name), item, f"{path}.{name}".lstrip("."))
-    elif shape is not None and shape.type_name == "list" and shape.member.type_name == "structure":
-        for item in value:
-            yield from leaves(shape.member, item, path)
-    elif value or isinstance(value, str):
-        yield path
-
-
-def check_fulfilled(operation, request, fulfilled, without_effect, what):
-    """Refuse the first member of a request that asks for something and is in neither of the tables."""
-    for path in leaves(backend.operation_shape(operation).input_shape, request):
-        if path not in fulfilled and path not in without_effect:
-            refuse(f"The sandbox does not fulfil {path}: ask for the {what} without it, or run it on AWS.")
-
-
-def check_members(request):
+def check_members(request: Members) -> None:
     check_fulfilled("CreateTrainingJob", request, FULFILLED, WITHOUT_EFFECT, "job")
 
 
-def check(request, region, jobs, machine):
+def check(request: Members, region: str, jobs: Sequence[str], machine: Machine) -> None:
     """Refuse a request that the service would refuse, or that the sandbox cannot fulfil."""
     # In the reference these two are optional, for serverless jobs only.
     validation.check("CreateTrainingJob", request, required=("AlgorithmSpecification", "ResourceConfig"))
     name = request["TrainingJobName"]
-    if name.lower() in (job.lower() for job in list(jobs)):
+    if name.lower() in (job.lower() for job in jobs):
         refuse(
             "Training job names must be unique within an AWS account and region, and a training job with this name "
-            f"already exists ({backend.training_job_arn(region, name)})",
+            f"already exists ({training_job_arn(region, name)})",
             "ResourceInUse",
         )
     check_tags(request.get("Tags", []))
@@ -98,17 +87,7 @@ def check(request, region, jobs, machine):
         check_channel(channel, request, region)
 
 
-def check_tags(tags):
-    """Refuse what AWS's services refuse of tags: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html"""
-    keys = [tag["Key"] for tag in tags]
-    for key in keys:
-        if key.lower().startswith("aws:"):
-            refuse(f"Tag keys starting with 'aws:' are reserved for system use: {key}")
-        if keys.count(key) > 1:
-            refuse(f"Duplicate tag keys found: {key}. Tag keys must be unique within a request.")
-
-
-def check_stopping_condition(request):
+def check_stopping_condition(request: Members) -> None:
     longest, wait = (request["StoppingCondition"].get(f"Max{what}InSeconds") for what in ("Runtime", "WaitTime"))
     if not request.get("EnableManagedSpotTraining"):
         if wait is not None and "RetryStrategy" not in request:  # with which it limits all attempts together
@@ -117,27 +96,7 @@ def check_stopping_condition(request):
         refuse("Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds")
 
 
-def check_role(arn):
-    role = backend.role(arn)
-    if role is None or "sagemaker.amazonaws.com" not in role.assume_role_policy_document:
-        refuse(
-            f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
-            "'sagemaker.amazonaws.com' to assume the role."
-        )
-
-
-def check_image(image, role_arn):
-    """An image in the registry of this account must exist; of other registries the sandbox knows nothing."""
-    repository, _, tag = image.partition("/")[2].partition(":")
-    if image.startswith(f"{ACCOUNT_ID}.dkr.ecr.") and not backend.image_exists(repository, tag or "latest"):
-        refuse(
-            f"Cannot find repository: {repository} in registry ID: {ACCOUNT_ID} Please check if your ECR repository "
-            f"exists and role {role_arn} has proper pull permissions for SageMaker: "
-            "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
-        )
-
-
-def check_hosts(request, machine):
+def check_hosts(request: Members, machine: Machine) -> None:
     resources = request["ResourceConfig"]
     groups = resources.get("InstanceGroups") or [resources]
     for group in groups:
@@ -149,13 +108,7 @@ def check_hosts(request, machine):
                 "failed to satisfy constraint: Member must have value greater than or equal to 1"
             )
     count = sum(group.get("InstanceCount", 1) for group in groups)
-    if count > MAXIMUM_HOSTS:
-        refuse(
-            f"The account-level service limit '{groups[0]['InstanceType']} for training job usage' is {MAXIMUM_HOSTS} "
-            f"Instances, with current utilization of 0 Instances and a request delta of {count} Instances. Please use "
-            "AWS Service Quotas to request an increase for this quota.",
-            "ResourceLimitExceeded",
-        )
+    check_quota(groups[0]["InstanceType"], "training job", MAXIMUM_HOSTS, 0, count)
     for parameter, kind in DISTRIBUTIONS.items():
         if request.get("HyperParameters", {}).get(parameter) == "true":
             refuse(f"The sandbox does not run distribution={kind}: use multi_worker_mirrored_strategy, or AWS.")
@@ -166,7 +119,7 @@ def check_hosts(request, machine):
         refuse(f"The sandbox does not run a job with {what}: {machine.no_network}")
 
 
-def check_metrics(request):
+def check_metrics(request: Members) -> None:
     for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])
@@ -174,7 +127,7 @@ def check_metrics(request):
             refuse(f"Invalid regular expression for metric {definition['Name']}: {definition['Regex']}")
 
 
-def check_folders(request):
+def check_folders(request: Members) -> None:
     """The folders that are copied to S3 while the job runs."""
     for part, default in (("CheckpointConfig", "/opt/ml/checkpoints"), ("TensorBoardOutputConfig", "/opt/tb")):
         path = request.get(part, {}).get("LocalPath", default)
@@ -193,7 +146,7 @@ def check_folders(request):
             refuse(f"Invalid {part}: LocalPath {path} belongs to the container's system")
 
 
-def check_channel(channel, request, region):
+def check_channel(channel: Members, request: Members, region: str) -> None:
     name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
     mode = channels.mode(channel, request["AlgorithmSpecification"]["TrainingInputMode"])
     if mode != "Pipe" and channel.get("CompressionType", "None") != "None":
@@ -206,11 +159,11 @@ def check_channel(channel, request, region):
     groups = {group["InstanceGroupName"] for group in request["ResourceConfig"].get("InstanceGroups", [])}
     if unknown := set(source.get("InstanceGroupNames", [])) - groups:
         refuse(f"Invalid InstanceGroupNames for channel {name}: {sorted(unknown)} not in ResourceConfig")
-    bucket, key = channels.split(source["S3Uri"])
-    role = permissions.Role(request["RoleArn"])
+    bucket, key = split(source["S3Uri"])
+    role = Role(request["RoleArn"])
     try:
         found = role.list(bucket, key)
-    except permissions.Denied:
+    except Denied:
         found = []
     if not found:
         refuse(

@@ -5,12 +5,16 @@ API_CreateEndpointConfig.html, API_CreateEndpoint.html). The messages are those 
 only the sandbox refuses begins with its name.
 """
 
-from sandbox.account.permissions import Denied, Role
+from sandbox.api.members import check_fulfilled
+from sandbox.api.resources import check_image, check_quota, check_role
+from sandbox.api.tags import check_tags
+from sandbox.aws.call import Members
+from sandbox.aws.errors import refuse
+from sandbox.aws.role import Denied, Role
+from sandbox.aws.store import split
 from sandbox.endpoints import archive
-from sandbox.machine import images
-from sandbox.training import channels
-from sandbox.training import request as requests
-from sandbox.training.validation import refuse
+from sandbox.machine import environments
+from sandbox.machine.hosts import Machine
 
 MAXIMUM_INSTANCES = 8  # of all endpoints together
 CONTAINER = """
@@ -41,12 +45,12 @@ WITHOUT_EFFECT = {
 WHAT = {"CreateModel": "model"}
 
 
-def check_members(operation, request):
-    requests.check_fulfilled(operation, request, FULFILLED[operation], WITHOUT_EFFECT, WHAT.get(operation, "endpoint"))
-    requests.check_tags(request.get("Tags", []))
+def check_members(operation: str, request: Members) -> None:
+    check_fulfilled(operation, request, FULFILLED[operation], WITHOUT_EFFECT, WHAT.get(operation, "endpoint"))
+    check_tags(request.get("Tags", []))
 
 
-def check_model(request, region):
+def check_model(request: Members, region: str) -> None:
     """Refuse a model that the service would refuse, or that the sandbox cannot serve."""
     containers = request.get("Containers") or [request.get("PrimaryContainer")]
     if len(containers) > 1:
@@ -57,10 +61,10 @@ def check_model(request, region):
     if container.get("Mode", "SingleModel") != "SingleModel":
         refuse("The sandbox does not fulfil Mode MultiModel: ask for a model of its own, or run it on AWS.")
     check_members("CreateModel", request)
-    requests.check_role(request["ExecutionRoleArn"])
+    check_role(request["ExecutionRoleArn"])
     image = container.get("Image", "")
-    requests.check_image(image, request["ExecutionRoleArn"])
-    if not images.TENSORFLOW.search(image):
+    check_image(image, request["ExecutionRoleArn"])
+    if not environments.TENSORFLOW.search(image):
         refuse(
             f"The sandbox runs no image, and serves models of AWS's TensorFlow images alone: {image} is none of them."
         )
@@ -68,13 +72,13 @@ def check_model(request, region):
         check_data(Role(request["ExecutionRoleArn"]), data, region)
 
 
-def check_data(role, data, region):
+def check_data(role: Role, data: Members, region: str) -> None:
     uri = data["S3Uri"]
     if (data["S3DataType"], data["CompressionType"]) not in (("S3Object", "Gzip"), ("S3Prefix", "None")):
         refuse("The sandbox does not fulfil this ModelDataSource: use an S3Object in Gzip, or an S3Prefix without.")
     if not uri.startswith("s3://"):
         refuse(f"The sandbox does not fulfil ModelDataUrl {uri}: use an s3:// address.")
-    bucket, key = channels.split(uri)
+    bucket, key = split(uri)
     try:
         there = role.list(bucket, key) if data["S3DataType"] == "S3Prefix" else role.get(bucket, key) is not None
     except Denied as denied:
@@ -93,7 +97,7 @@ def check_data(role, data, region):
         refuse(f"The sandbox does not run {archive.SCRIPT}, which {uri} has: leave it out, or run it on AWS.")
 
 
-def check_config(request):
+def check_config(request: Members) -> None:
     variants = request["ProductionVariants"]
     if len(variants) > 1:
         refuse("The sandbox does not run several ProductionVariants: ask for one, or run it on AWS.")
@@ -104,14 +108,7 @@ def check_config(request):
             refuse(f"The sandbox does not fulfil a ProductionVariant without {member}: name one, or run it on AWS.")
 
 
-def check_capacity(variant, used, machine):
+def check_capacity(variant: Members, used: int, machine: Machine) -> None:
     if problem := machine.no_jobs or machine.no_network:
         refuse(f"The sandbox runs no endpoints: {problem}")
-    wanted, kind = variant["InitialInstanceCount"], variant["InstanceType"]
-    if used + wanted > MAXIMUM_INSTANCES:
-        refuse(
-            f"The account-level service limit '{kind} for endpoint usage' is {MAXIMUM_INSTANCES} Instances, with "
-            f"current utilization of {used} Instances and a request delta of {wanted} Instances. Please use AWS "
-            "Service Quotas to request an increase for this quota.",
-            "ResourceLimitExceeded",
-        )
+    check_quota(variant["InstanceType"], "endpoint", MAXIMUM_INSTANCES, used, variant["InitialInstanceCount"])

@@ -6,11 +6,16 @@ it is checked as every training job is. The messages are those that people met o
 """
 
 import math
+from collections.abc import Sequence
 
-from sandbox.training import request as training
-from sandbox.training import validation
-from sandbox.training.validation import refuse
+from sandbox.api import validation
+from sandbox.api.members import check_fulfilled
+from sandbox.api.tags import check_tags
+from sandbox.aws.call import Members
+from sandbox.aws.errors import refuse
+from sandbox.training import members as training
 from sandbox.tuning import ranges
+from sandbox.tuning.ranges import Range
 
 OBJECTIVE = "_tuning_objective_metric"  # the hyperparameter that names the objective to every training job
 MAXIMUM_PARALLEL = 10  # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
@@ -49,12 +54,12 @@ KNOWN = {
 }
 
 
-def check_members(request):
+def check_members(request: Members) -> None:
     config = request.get("HyperParameterTuningJobConfig", {})
     # A target of 0 would look as if it asked for nothing.
     if config.get("TuningJobCompletionCriteria"):
         refuse("The sandbox does not fulfil HyperParameterTuningJobConfig.TuningJobCompletionCriteria: ask without it.")
-    training.check_fulfilled("CreateHyperParameterTuningJob", request, KNOWN, (), "tuning job")
+    check_fulfilled("CreateHyperParameterTuningJob", request, KNOWN, (), "tuning job")
     if config.get("Strategy") == "Hyperband":
         refuse("The sandbox does not run strategy Hyperband: use Bayesian, Random or Grid, or AWS.")
     if config.get("TrainingJobEarlyStoppingType") == "Auto":
@@ -63,7 +68,7 @@ def check_members(request):
         )
 
 
-def check(request, region, names):
+def check(request: Members, region: str, names: Sequence[str]) -> list[Range]:
     """Refuse a request that the service would refuse, or that the sandbox cannot fulfil -> [Range]"""
     required = ("TrainingJobDefinition",) if "TrainingJobDefinitions" not in request else ()
     validation.check("CreateHyperParameterTuningJob", request, required=required)
@@ -74,7 +79,7 @@ def check(request, region, names):
             "ResourceInUse",
         )
     check_members(request)
-    training.check_tags(request.get("Tags", []))
+    check_tags(request.get("Tags", []))
     definition = request["TrainingJobDefinition"]
     check_objective(config.get("HyperParameterTuningJobObjective"), definition)
     if ("ResourceConfig" in definition) == (OTHER_RESOURCES in definition):
@@ -85,7 +90,7 @@ def check(request, region, names):
     return found
 
 
-def check_objective(objective, definition):
+def check_objective(objective: Members | None, definition: Members) -> None:
     if objective is None:
         refuse("Invalid HyperParameterTuningJobConfig: HyperParameterTuningJobObjective is missing")
     metrics = definition["AlgorithmSpecification"].get("MetricDefinitions", [])
@@ -96,7 +101,7 @@ def check_objective(objective, definition):
         )
 
 
-def check_names(names, static):
+def check_names(names: Sequence[str], static: Members) -> None:
     if not names:
         refuse("Invalid HyperParameterTuningJobConfig: ParameterRanges has no range")
     for name in names:
@@ -104,7 +109,7 @@ def check_names(names, static):
             refuse(f"Invalid hyperparameter {name}: it is given more than once, in ranges or StaticHyperParameters")
 
 
-def check_limits(config, found):
+def check_limits(config: Members, found: Sequence[Range]) -> None:
     limits, combinations = config["ResourceLimits"], math.prod(parameter.combinations for parameter in found)
     parallel, jobs = limits["MaxParallelTrainingJobs"], limits.get("MaxNumberOfTrainingJobs")
     if config["Strategy"] == "Grid":
@@ -134,7 +139,7 @@ def check_limits(config, found):
             )
 
 
-def training_request(request, name, values):
+def training_request(request: Members, name: str, values: dict[str, str]) -> Members:
     """The request of a tuning job's training job with this name and these values of the ranges."""
     definition = request["TrainingJobDefinition"]
     return {

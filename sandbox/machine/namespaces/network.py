@@ -20,7 +20,7 @@ BRIDGE = "br0"
 SIOCSIFFLAGS, SIOCBRADDBR, IFF_UP, IFF_MULTICAST = 0x8914, 0x89A0, 0x1, 0x1000  # netdevice(7), linux/sockios.h
 
 
-def address(number):
+def address(number: int) -> str:
     """The address of host number 0, 1, …"""
     return f"10.0.0.{number + 1}"
 
@@ -28,23 +28,25 @@ def address(number):
 class Switch:
     """The network of a job; `descriptors` are its namespaces, for a host's program to enter."""
 
-    def __init__(self, python):
+    def __init__(self, python: str) -> None:
         command = [python, "-I", "-S", str(Path(__file__))]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:
-            if process.stdout.readline() != "ready\n":
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, text=True, start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe
+        ) as process:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
                 _, problem = process.communicate()
                 raise OSError(problem.strip().splitlines()[-1] if problem.strip() else "it ended")
             self.descriptors = {
                 kind: os.open(f"/proc/{process.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")
             }
 
-    def close(self):
+    def close(self) -> None:
         for descriptor in self.descriptors.values():
             os.close(descriptor)
 
 
-def make_switch():
+def make_switch() -> None:
     """Enter a network namespace with a bridge in it; pyroute2's import would take five times as long as all this."""
     from sandbox.machine import kernel
 
@@ -54,7 +56,7 @@ def make_switch():
         fcntl.ioctl(network, SIOCSIFFLAGS, struct.pack("16sH14x", BRIDGE.encode(), IFF_UP | IFF_MULTICAST))
 
 
-def join(descriptors, number, flags):
+def join(descriptors: dict[str, int], number: int, flags: int) -> None:
     """Enter new namespaces, CLONE_NEWNET among them, whose eth0 is joined to a switch."""
     from pyroute2 import IPRoute
 
@@ -77,7 +79,7 @@ def join(descriptors, number, flags):
 
 
 if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).parents[2]))
+    sys.path.append(str(Path(__file__).parents[3]))
     try:
         make_switch()
     except OSError as error:
