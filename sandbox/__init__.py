@@ -1,65 +1,46 @@
 """An AWS account on this machine: `python -m sandbox COMMAND` runs a command inside it.
 
+The floors, from the top down; each imports only from those below it, and `make lint` checks that.
+
 __main__.py    the command line
-settings.py    the sandbox's own settings, environment variables
-
-account/       who is asked, and may they
-    account.py      the account: an execution role, the environment of the command
-    proxy.py        the way into it, for clients and for jobs
-    permissions.py  what the holder of a role may do
-    table.py        SageMaker's operations as one table, and everybody's tags
-    backend.py      moto, and all that is known of its inside
-
-machine/       what this machine is to a job, and to an endpoint
-    container.py    a host: its folders, its configuration files, its start and its end
-    host.py         the program that starts a host's command, in namespaces
-    filesystem.py   the files that a job sees
-    network.py      the network of a job's hosts
-    kernel.py       Linux's calls that the three need
-    images.py       the Python environment that a job's image means
-    toolkit.py      `train` of AWS's container code, pinned in container.txt
-    fewer_collections.py  what makes Python start and end sooner with TensorFlow
-    folders.py      the sandbox's temporary folder, and those that killed sandboxes have left
-
-training/      training jobs, in the order in which their files come into play
-    operations.py   SageMaker's operations on training jobs
-    request.py      the table of a request's members, and what is refused
+account.py     the account: what binds the floors, the way of a request, the environment of a command inside
+local_mode/    Docker for SageMaker's local mode, and a Studio space around a command
+tuning/        tuning jobs, which train training jobs: operations, members, ranges, strategy, job, record
+endpoints/     models behind endpoints: operations, members, record, endpoint, fleet, instance, archive
+training/      training jobs: operations, members, job, clock, run, channels, artifacts, logs, record, search
+api/           what every operation of SageMaker shares
+    table.py        operations as a table, and the steps of a request that use it
     validation.py   the constraints of the API reference
-    job.py          the life of a job
-    record.py       what clients see of it
-    run.py          one run, on hosts of its own
-    channels.py     input data from S3
-    logs.py         the log, and the metrics in it
-    artifacts.py    model.tar.gz, output.tar.gz, checkpoints and TensorBoard's files
-    search.py       ListTrainingJobs and Search
-
-tuning/        tuning jobs, which train training jobs
-    operations.py   the operations on them
-    request.py      what a request may ask for, and what is refused
-    ranges.py       the ranges that a search has
-    strategy.py     Optuna, which chooses the values
-    job.py          the life of a tuning job
-    record.py       what clients see of it
-
-endpoints/     models behind endpoints
-    operations.py   SageMaker's operations on models, configurations and endpoints, and InvokeEndpoint
-    request.py      the table of their requests' members, and what is refused
-    record.py       what clients see of them
-    endpoint.py     the life of an endpoint
-    fleet.py        its instances, from the first ping to the last request
-    archive.py      the model's data from S3
-    instance.py     one instance: a container, and the requests to it
-
-serving/       what runs in an endpoint's container, as AWS's container for TensorFlow Serving
-    server.py       /ping and /invocations
-    models.py       the SavedModels
-    inputs.py       from JSON to tensors
-    outputs.py      and back
-
-local_mode/    Docker for SageMaker's local mode
-    docker.py       is it there, may containers reach S3, what to clean up
-    image.py        building the training image from Dockerfile
-    studio.py       a Studio space around the command
+    members.py      which members of a request are fulfilled, and which are refused by name
+    resources.py    what a request names must be there: a role, an image, a quota
+    record.py       what clients see of every resource
+    jobs.py         jobs of one kind, by region and name
+    tags.py         tags
+    paging.py       lists, page by page
+    s3_data.py      the objects of a data source, and their way into a folder
+aws/           moto and the way in
+    proxy.py         takes requests in, and passes those for other hosts through
+    router.py        hands each of them down the way, and logs it
+    call.py          a request on its way
+    refusal.py       the answer for a service that the sandbox does not run
+    authorization.py who sends a request, and may they
+    policies.py      what IAM's policies allow
+    role.py          a role in other hands, and S3 as its holder sees it
+    store.py         S3 without the wire
+    logs.py          CloudWatch as a host writes it
+    certificates.py  the certificates of AWS's hosts
+    errors.py, arns.py, service_model.py, backends.py   errors, names, AWS's description of its services, moto's memory
+machine/       what this machine is to a job, and to an endpoint
+    hosts.py         a host: its folders, its configuration files, its start and its end
+    namespaces/      how a host is kept apart: the program that starts it, its files, its network
+    kernel.py        calls of Linux that Python lacks
+    environments.py  the Python environment that a job's image means
+    toolkit.py       `train` of AWS's container code, pinned in container.txt
+    garbage_collection.py   what makes Python start and end sooner with TensorFlow
+    folders.py       the sandbox's temporary folder, and those that killed sandboxes have left
+serving/       what runs in an endpoint's container, as AWS's container for TensorFlow Serving does
+log.py         the log: a line for each request, and tracebacks
+settings.py    the sandbox's own settings, environment variables
 
 DIFFERENCES.md  what still differs from AWS
 """

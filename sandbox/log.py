@@ -34,6 +34,14 @@ class Entry:
 _entry: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("entry", default=None)
 
 
+class File(logging.StreamHandler):
+    """Writes to an open file; `path` says where it is."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        super().__init__(os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"))
+        self.path = str(Path(path).absolute())
+
+
 def open_file(path: str) -> None:
     """Write to this file from now on; nobody but its owner can read it. Where that cannot be, end with one line."""
     try:
@@ -43,8 +51,7 @@ def open_file(path: str) -> None:
         os.fchmod(descriptor, 0o600)
     except OSError as error:
         raise SystemExit(f"sandbox: SANDBOX_LOG={path}: {error.strerror or error}") from None
-    handler = logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"))
-    handler.set_name(str(Path(path).absolute()))
+    handler = File(descriptor, path)
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -52,14 +59,13 @@ def open_file(path: str) -> None:
 
 
 def close_file() -> None:
-    for handler in list(LOGGER.handlers):
+    for handler in [handler for handler in LOGGER.handlers if isinstance(handler, File)]:
         LOGGER.removeHandler(handler)
-        if isinstance(handler, logging.StreamHandler):
-            handler.stream.close()
+        handler.stream.close()
 
 
 def name_of_file() -> str | None:
-    return next((handler.get_name() for handler in LOGGER.handlers), None)
+    return next((handler.path for handler in LOGGER.handlers if isinstance(handler, File)), None)
 
 
 @contextlib.contextmanager
@@ -71,7 +77,7 @@ def request() -> Iterator[Entry]:
         yield entry
     finally:
         _entry.reset(token)
-        if LOGGER.handlers:
+        if name_of_file():
             milliseconds = (time.perf_counter() - began) * 1000
             answer = f"{entry.status} {entry.code}".strip()
             LOGGER.info("%s %s %s %.0f ms", entry.caller, entry.operation, answer, milliseconds)
@@ -110,12 +116,7 @@ def fault(where: str) -> None:
     if error is None:
         return
     file = name_of_file()
-    rest = (
-        f"the traceback is in {file}" if file else "start with SANDBOX_LOG=FILE, and the traceback will be in that file"
-    )
-    print(
-        f"sandbox: a fault of the sandbox itself in {where} ({type(error).__name__}): {rest}",
-        file=sys.stderr,
-        flush=True,
-    )
+    rest = f"the traceback is in {file}" if file else "SANDBOX_LOG=FILE keeps the traceback in a file"
+    line = f"sandbox: a fault of the sandbox itself in {where} ({type(error).__name__}): {rest}"
+    print(line, file=sys.stderr, flush=True)
     LOGGER.error("fault in %s\n%s", where, without_message(error))

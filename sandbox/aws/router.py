@@ -48,7 +48,8 @@ def error_code(status: int, headers: Any, body: Any) -> str:
         return ""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
     found = CODE.search(text[:2000])
-    return headers.get("x-amzn-errortype") or (found and (found[1] or found[2])) or ""
+    code = headers.get("x-amzn-errortype") or (found and (found[1] or found[2])) or ""
+    return code.rpartition("#")[2]
 
 
 moto = proxy3.MotoRequestHandler.parse_request
