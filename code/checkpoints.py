@@ -84,19 +84,20 @@ class Checkpoints:
         """Whether --checkpoint-seconds have passed since the last checkpoint."""
         return self.path is not None and time.time() - self.last_save > self.seconds_between_saves
 
-    def end_step(self, is_last_step, stop, save):
-        """Save and stop after a step, if asked to. After the last step of an epoch this is left to end_epoch."""
+    def end_step(self, is_last_step, stop_requested, save_due):
+        """Save after a step if that is due, and stop if that is requested. The last step of an epoch needs neither,
+        because end_epoch follows at once."""
         if is_last_step:
             return
-        if stop or save:
+        if stop_requested or save_due:
             self.save()
-        if stop:
+        if stop_requested:
             self.stop()
 
-    def end_epoch(self, stop):
-        """Save after an epoch, and stop if asked to. After the last epoch there is nothing left to be stopped."""
+    def end_epoch(self, stop_requested):
+        """Save after an epoch, and stop if that is requested. After the last epoch there is nothing left to stop."""
         self.save()
-        if stop and self.progress.epoch <= self.epochs:
+        if stop_requested and self.progress.epoch <= self.epochs:
             self.stop()
 
     def save(self):

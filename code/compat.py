@@ -43,8 +43,7 @@ def tensorflow_variables(model):
 
 
 def without_autotuning(dataset):
-    """TensorFlow 2.3: there is nothing to switch off. Later versions tune the speed of a dataset while it is read, and
-    the end of an epoch can wait for that for up to ten seconds."""
+    """TensorFlow 2.3: there is no autotuning to switch off. Later, the end of an epoch can wait ten seconds for it."""
     options = tf.data.Options()
     if hasattr(options, "autotune"):
         options.autotune.enabled = False

@@ -40,7 +40,7 @@ LABELS = Format(dimensions=1, record_shape=[], record_size=1, header_size=8)
 class ImageFiles(NamedTuple):
     """The files of a channel, after they were checked."""
 
-    pairs: list  # of two paths: a file with images, and the file with their labels, both unpacked
+    pairs: list  # Each is two paths: that of a file with images, and that of the file with their labels.
     image_count: int  # in all files together
     checksum: int  # of all images and labels
 

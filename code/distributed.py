@@ -130,13 +130,36 @@ def train(strategy, model, args, training, testing, progress, checkpoints):
             training_set = make_dataset(training, replica_batch_size, num_shards, shard, seed).repeat()
             batches_done = progress.step * args.batch_size // replica_batch_size
             batches = distribute(strategy, training_set.skip(batches_done))
-            stop = train_epoch(replicas, batches, steps, progress, checkpoints)
+            stop_requested = train_epoch(replicas, batches, steps, progress, checkpoints)
             test_loss, test_accuracy = test(replicas, distribute(strategy, test_set), test_steps)
             progress.end_epoch(test_loss, test_accuracy)
-            checkpoints.end_epoch(stop)
+            checkpoints.end_epoch(stop_requested)
         single_model = tf.keras.models.clone_model(model)
         single_model.set_weights(model.get_weights())
     return single_model
+
+
+def train_epoch(replicas, batches, steps, progress, checkpoints):
+    """Train up to the end of an epoch, and return whether any host has been asked to stop."""
+    stop_requested = False
+    while progress.step < steps:
+        # All hosts must stop or save after the same step. So each passes on its flags, 0 or 1, and gets those of all
+        # hosts, added up: above 0 if any host has set one.
+        flags = tf.constant([checkpoints.stop_requested, checkpoints.save_is_due()], tf.float32)
+        *sums, stop_requested, save_due = replicas.train_step(batches, flags).numpy().tolist()
+        progress.end_step(np.add(progress.sums_so_far(), sums).tolist())
+        is_last_step = progress.step == steps
+        checkpoints.end_step(is_last_step, stop_requested, save_due)
+    return stop_requested
+
+
+def test(replicas, batches, test_steps):
+    """Test the model -> the mean loss of the test images, and the accuracy."""
+    sums = np.zeros(3, np.float32)
+    for _ in range(test_steps):
+        sums += replicas.test_step(batches).numpy()
+    loss_sum, right_answers, images = sums.tolist()
+    return loss_sum / images, right_answers / images
 
 
 def shard_of_this_host():
@@ -150,28 +173,6 @@ def shard_of_this_host():
     if distribution == "ShardedByS3Key":
         return 1, 0
     return len(hosts.HOSTS), hosts.HOST_NUMBER
-
-
-def train_epoch(replicas, batches, steps, progress, checkpoints):
-    """Train up to the end of an epoch, and return whether any host has been asked to stop."""
-    stop = False
-    while progress.step < steps:
-        # One host alone may be asked to stop or save. The flags travel with the step, so that all hosts know it.
-        flags = tf.constant([checkpoints.stop_requested, checkpoints.save_is_due()], tf.float32)
-        *sums, stop, save = replicas.train_step(batches, flags).numpy().tolist()
-        progress.end_step(np.add(progress.sums_so_far(), sums).tolist())
-        is_last_step = progress.step == steps
-        checkpoints.end_step(is_last_step, stop, save)
-    return stop
-
-
-def test(replicas, batches, test_steps):
-    """Test the model -> the mean loss of the test images, and the accuracy."""
-    sums = np.zeros(3, np.float32)
-    for _ in range(test_steps):
-        sums += replicas.test_step(batches).numpy()
-    loss_sum, right_answers, images = sums.tolist()
-    return loss_sum / images, right_answers / images
 
 
 def distribute(strategy, dataset):
