@@ -124,7 +124,7 @@ def test_learns_and_saves_a_model_that_predicts(trained, module):
 
     model = module.tf.saved_model.load(str(folder / "model" / "1"))  # early versions need it as long as its signature
     files = module.find_files("testing", str(folder / "data"), "t10k")
-    images, labels = (array.numpy() for array in next(iter(module.stream(files, 50))))
+    images, labels = (array.numpy() for array in next(iter(module.make_dataset(files, 50))))
     pixels = module.tf.constant((images[..., 0] * 255).round().astype(np.uint8))
     probabilities = model.signatures["serving_default"](images=pixels)["probabilities"].numpy()
     assert probabilities.shape == (50, 10)
@@ -225,11 +225,11 @@ def epoch(module, tmp_path):
     """The numbers of the images in one epoch of ten files, in their order; every label must be its image's own."""
     numbered(tmp_path, range(91, 101))
     files = module.find_files("training", str(tmp_path), "train")
-    assert files.images == 955
+    assert files.image_count == 955
 
     def epoch(share=(1, 0), skip=0, **options):
         numbers = []
-        for images, labels in module.stream(files, 100, share, **options).skip(skip):
+        for images, labels in module.make_dataset(files, 100, *share, **options).skip(skip):
             pixels = (images.numpy() * 255).round().astype(int)[..., 0]
             ids = pixels[:, 0, 0] * 256 + pixels[:, 0, 1]
             assert (ids % 10 == labels.numpy()).all()
@@ -247,8 +247,13 @@ def test_an_epoch_has_every_image_once_in_an_order_that_the_seed_decides(epoch):
 
 
 def test_each_epoch_of_a_training_has_an_order_of_its_own(module, run, monkeypatch):
-    seeds, stream = [], module.stream
-    monkeypatch.setattr(module, "stream", lambda *args, seed=None: (seeds.append(seed), stream(*args, seed=seed))[1])
+    seeds, make_dataset = [], module.make_dataset
+
+    def spy(*args, seed=None):
+        seeds.append(seed)
+        return make_dataset(*args, seed=seed)
+
+    monkeypatch.setattr(module, "make_dataset", spy)
     run("--epochs=3", "--seed=5")
     assert [seed for seed in seeds if seed] == [6, 7, 8]
 
@@ -364,10 +369,12 @@ def test_tensorboard_gets_them_while_the_job_runs(module, tmp_path, data):
 
 
 def test_a_stop_in_the_last_step_comes_too_late(module, run, monkeypatch, tmp_path):
-    begin = module.Checkpoints.on_train_begin
-    monkeypatch.setattr(
-        module.Checkpoints, "on_train_begin", lambda self, logs=None: (self.told.append(15), begin(self))
-    )
+    def stop(callback, logs=None):
+        callback.checkpoints.request_stop(15, None)
+        begin(callback)
+
+    begin = module.ProgressCallback.on_train_begin
+    monkeypatch.setattr(module.ProgressCallback, "on_train_begin", stop)
     run(f"--checkpoint-dir={tmp_path}/checkpoints")
     assert len(metrics(tmp_path)) == 1 and os.listdir(tmp_path / "checkpoints") == ["checkpoint.npz"]
 
@@ -523,15 +530,16 @@ def test_a_host_that_dies_ends_the_job_and_is_named(tmp_path, data):
 
 
 def test_an_error_of_tensorflow_on_one_host_is_no_host_s_silence(module):
-    with pytest.raises(module.tf.errors.InternalError, match="its own"), module.hosts.naming_silent_hosts():
+    with pytest.raises(module.tf.errors.InternalError, match="its own"), module.hosts.naming_lost_hosts():
         raise module.tf.errors.InternalError(None, None, "its own")
 
 
 @pytest.fixture
 def first_of_two(module, monkeypatch):
     """train.py is the first of two hosts, and waits a second for the other one."""
-    with socket.socket() as door:
-        for name, value in dict(HOSTS=HOSTS, HOST=0, PATIENCE=1, PORT=PORT + 200, DOOR=door).items():
+    with socket.socket() as listener:
+        ports = dict(PORT=PORT + 200, LISTENER_PORT=PORT + 100)
+        for name, value in dict(HOSTS=HOSTS, HOST_NUMBER=0, STARTUP_SECONDS=1, LISTENER=listener, **ports).items():
             monkeypatch.setattr(f"hosts.{name}", value)
         yield
 
@@ -559,11 +567,11 @@ mirrored = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
 sys.path[0] = FOLDER
 import train
-stream = train.stream
+make_dataset = train.make_dataset
 def spy(files, size, **options):
     print("batches of", size)
-    return stream(files, size, **options)
-train.stream = spy
+    return make_dataset(files, size, **options)
+train.make_dataset = spy
 train.main()
 """
 
@@ -716,7 +724,7 @@ def test_files_are_paired_by_their_names(module, data):
     (data / labels.name[:-3]).write_bytes(gzip.decompress(labels.read_bytes()))
     labels.unlink()
     files = module.find_files("training", str(data), "train")
-    for images, labels in module.stream(files, 32):  # the top row of each image says its label
+    for images, labels in module.make_dataset(files, 32):  # the top row of each image says its label
         assert (images.numpy()[:, 0, 4::2, 0].argmax(1)[labels.numpy() < 10] == labels.numpy()).all()
 
 
@@ -739,4 +747,4 @@ def test_a_gzip_of_several_parts(module, data):
     content = gzip.decompress(packed.read_bytes())
     packed.write_bytes(gzip.compress(content[:100000]) + gzip.compress(content[100000:]))
     files = module.find_files("training", str(data), "train")
-    assert files.images == 300 == sum(len(labels) for _, labels in module.stream(files, 100))
+    assert files.image_count == 300 == sum(len(labels) for _, labels in module.make_dataset(files, 100))
