@@ -72,6 +72,7 @@ lint: .venv  ## the form of code and notebooks, the floors of the sandbox, what 
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m tools.notebook_form --check $(NOTEBOOKS) $(SOLUTIONS) workshop/slides.ipynb
+	$(PYTHON) -m cogapp --check --verbosity=1 --check-fail-msg="make editions writes it anew" notebooks/*.md docs/*.md workshop/*.md
 	$(PYTHON) -m tools.exercises --check
 	$(PYTHON) -m tools.editions check $(LANGUAGES)
 	.venv/bin/cfn-lint workshop/workshop.yaml
@@ -120,7 +121,7 @@ outputs: .venv-v3  ## run every notebook as managed jobs, save its outputs, and 
 	@$(MAKE) --no-print-directory editions
 
 editions: .venv  ## the guide's tables, exercises from their solutions, and the other languages (LANGUAGES=de begins a new one)
-	$(PYTHON) -m tools.minutes
+	$(PYTHON) -m cogapp -r --verbosity=1 notebooks/*.md docs/*.md workshop/*.md
 	$(PYTHON) -m tools.exercises
 	$(PYTHON) -m tools.editions update $(LANGUAGES)
 	$(PYTHON) -m tools.editions build $(LANGUAGES)
