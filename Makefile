@@ -71,7 +71,10 @@ everything: test slides sheet site-test  ## what CI runs: test, handouts, the si
 lint: .venv  ## the form of code and notebooks, the floors of the sandbox, what is made from what, the workshop's template
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/mypy
 	$(PYTHON) -m tools.notebook_form --check $(NOTEBOOKS) $(SOLUTIONS) workshop/slides.ipynb
+	$(PYTHON) -m cogapp --check --verbosity=1 --check-fail-msg="make editions writes it anew" notebooks/*.md docs/*.md workshop/*.md
 	$(PYTHON) -m tools.exercises --check
 	$(PYTHON) -m tools.editions check $(LANGUAGES)
 	.venv/bin/cfn-lint workshop/workshop.yaml
@@ -120,7 +123,7 @@ outputs: .venv-v3  ## run every notebook as managed jobs, save its outputs, and 
 	@$(MAKE) --no-print-directory editions
 
 editions: .venv  ## the guide's tables, exercises from their solutions, and the other languages (LANGUAGES=de begins a new one)
-	$(PYTHON) -m tools.minutes
+	$(PYTHON) -m cogapp -r --verbosity=1 notebooks/*.md docs/*.md workshop/*.md
 	$(PYTHON) -m tools.exercises
 	$(PYTHON) -m tools.editions update $(LANGUAGES)
 	$(PYTHON) -m tools.editions build $(LANGUAGES)

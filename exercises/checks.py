@@ -52,18 +52,18 @@ def call(function, *arguments):
 
 
 @exercise
-def tokyo(sess, tokyo):
-    if not hasattr(tokyo, "boto_region_name"):
+def tokyo(sess, answer):
+    if not hasattr(answer, "boto_region_name"):
         yield say("`tokyo` is no session yet: make one with `sagemaker.Session(…)`.")
-    if tokyo.boto_region_name != "ap-northeast-1":
-        yield say("`tokyo` is in {region}; Tokyo is `ap-northeast-1`.", region=tokyo.boto_region_name)
-    if tokyo is sess or sess.boto_region_name == "ap-northeast-1":
+    if answer.boto_region_name != "ap-northeast-1":
+        yield say("`tokyo` is in {region}; Tokyo is `ap-northeast-1`.", region=answer.boto_region_name)
+    if answer is sess or sess.boto_region_name == "ap-northeast-1":
         yield say("`sess` must stay in its own region: give the new region to the new session alone.")
 
 
 @exercise
-def policy(policy, bucket):
-    statements = policy.get("Statement") or []
+def policy(answer, bucket):
+    statements = answer.get("Statement") or []
     if not statements:
         yield say("The policy has no statement yet: `Statement` is a list of dictionaries.")
     allowed = {}
@@ -179,20 +179,20 @@ def booleans(parse):
 
 
 @exercise
-def folder(folder):
+def folder(answer):
     environment = {
         "SM_CHANNELS": '["images","labels"]',
         "SM_CHANNEL_IMAGES": "/opt/ml/input/data/images",
         "SM_CHANNEL_LABELS": "/opt/ml/input/data/labels",
     }
     for channel in ("images", "labels"):
-        if (result := call(folder, channel, environment)) != f"/opt/ml/input/data/{channel}":
+        if (result := call(answer, channel, environment)) != f"/opt/ml/input/data/{channel}":
             yield say(
                 "`folder({channel})` gives {result}, not the channel's folder.",
                 channel=repr(channel),
                 result=repr(result),
             )
-    error = call(folder, "train", environment)
+    error = call(answer, "train", environment)
     if not isinstance(error, Exception):
         yield say("There is no channel `train`, but `folder` raises no error for it.")
     if not all(name in str(error) for name in ("images", "labels")):
@@ -200,8 +200,8 @@ def folder(folder):
 
 
 @exercise
-def variables(variables, training_env):
-    result = variables(training_env)
+def variables(answer, training_env):
+    result = answer(training_env)
     if not isinstance(result, dict):
         yield say("`variables` should return a dictionary: names of variables and their values.")
     channels = {f"SM_CHANNEL_{name.upper()}": path for name, path in training_env["channel_input_dirs"].items()}
@@ -267,8 +267,8 @@ def run_as_a_job(script, data, *options):
 
 
 @exercise
-def script(script, data):
-    fault, model, _ = run_as_a_job(script, data, "--degree", "2")
+def script(answer, data):
+    fault, model, _ = run_as_a_job(answer, data, "--degree", "2")
     if fault:
         yield fault
     if not model:
@@ -324,9 +324,9 @@ def reason(sess, name):
 
 
 @exercise
-def share(share):
+def share(answer):
     for hosts in range(1, 6):
-        shares = [list(share(host, hosts, 23)) for host in range(hosts)]
+        shares = [list(answer(host, hosts, 23)) for host in range(hosts)]
         together = sorted(number for part in shares for number in part)
         if len(together) != len(set(together)):
             yield say("With {hosts} hosts some images are trained on twice.", hosts=hosts)
@@ -350,16 +350,16 @@ def two_hosts(request):
 
 
 @exercise
-def trainer(trainer, estimator):
-    if trainer is None:
+def trainer(answer, estimator):
+    if answer is None:
         yield say("`trainer` is no ModelTrainer yet.")
     places = {
-        "entry_point": trainer.source_code and trainer.source_code.entry_script,
-        "source_dir": trainer.source_code and trainer.source_code.source_dir,
-        "instance_type": trainer.compute.instance_type,
-        "volume_size": trainer.compute.volume_size_in_gb,
-        "max_run": trainer.stopping_condition.max_runtime_in_seconds,
-        "hyperparameters": trainer.hyperparameters,
+        "entry_point": answer.source_code and answer.source_code.entry_script,
+        "source_dir": answer.source_code and answer.source_code.source_dir,
+        "instance_type": answer.compute.instance_type,
+        "volume_size": answer.compute.volume_size_in_gb,
+        "max_run": answer.stopping_condition.max_runtime_in_seconds,
+        "hyperparameters": answer.hyperparameters,
     }
     for name, value in places.items():
         if value != estimator[name]:
@@ -392,19 +392,19 @@ def hyperparameter(hp):
 
 
 @exercise
-def ranges(ranges):
+def ranges(answer):
     kinds = {"learning-rate": "Continuous", "beta_1": "Categorical", "epochs": "Integer"}
     for name, kind in kinds.items():
-        if name not in ranges:
+        if name not in answer:
             yield say("`ranges` has no `{name}` yet.", name=name)
-        if not type(ranges[name]).__name__.startswith(kind):
+        if not type(answer[name]).__name__.startswith(kind):
             yield say("`{name}` needs a `{kind}Parameter`.", name=name, kind=kind)
-    if more := sorted(set(ranges) - set(kinds)):
+    if more := sorted(set(answer) - set(kinds)):
         yield say("`ranges` has more than the three hyperparameters: `{name}`.", name=more[0])
-    if sorted(map(float, ranges["beta_1"].values)) != [0.9, 0.95, 0.99]:
-        yield say("`beta_1` is 0.9, 0.95 or 0.99, but the values are {values}.", values=ranges["beta_1"].values)
+    if sorted(map(float, answer["beta_1"].values)) != [0.9, 0.95, 0.99]:
+        yield say("`beta_1` is 0.9, 0.95 or 0.99, but the values are {values}.", values=answer["beta_1"].values)
     for name, low, high in ("learning-rate", 1e-5, 1e-1), ("epochs", 1, 5):
-        found = ranges[name].min_value, ranges[name].max_value
+        found = answer[name].min_value, answer[name].max_value
         if found != (low, high):
             yield say(
                 "`{name}` goes from {low} to {high}, not from {min} to {max}.",
@@ -414,7 +414,7 @@ def ranges(ranges):
                 min=found[0],
                 max=found[1],
             )
-    if ranges["learning-rate"].scaling_type != "Logarithmic":
+    if answer["learning-rate"].scaling_type != "Logarithmic":
         yield say("The range of `learning-rate` is not searched by its zeros: it needs a `scaling_type`.")
 
 
@@ -472,9 +472,9 @@ class Endpoint:
 
 
 @exercise
-def ask(ask):
+def ask(answer):
     endpoint, numbers = Endpoint(), [1, 2.5, -3]
-    result = call(ask, endpoint, "double", numbers)
+    result = call(answer, endpoint, "double", numbers)
     if len(endpoint.requests) != 1:
         yield say("`ask` sends {count} requests; it should be one.", count=len(endpoint.requests))
     [request] = endpoint.requests

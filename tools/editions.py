@@ -30,12 +30,21 @@ from tools import ROOT
 from tools.notebook_form import in_form
 
 FOLDERS = ("notebooks", "exercises", "workshop")  # of notebooks
-DOCUMENTS = ("README.md", "workshop/guide.md", "workshop/sheet.md", "docs/glossary.md", "docs/reference.md")
+DOCUMENTS = (
+    "README.md",
+    "workshop/guide.md",
+    "workshop/sheet.md",
+    "docs/glossary.md",
+    "docs/reference.md",
+    "docs/tested.md",
+)
 SENTENCES = ("exercises/checks.py", "docs/conf.py")  # programs that say() something
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 NUMBER = re.compile(r"\d+")
 WORDS = "words"  # the catalogue of sentences and pictures
+# The comments between which cog writes a part of a document: https://cog.readthedocs.io
+COG = re.compile(r"<!-- \[\[\[(?:cog\b.*?\]\]\]|end\]\]\]) -->\n?", re.DOTALL)
 SVG_TEXT = re.compile(r"(<text[^>]*>)([^<]+)(</text>)")
 ENGLISH_WORD = re.compile(
     r"\b(billed|container|disk|home|image|images|kernels|notebook|notebooks|permissions|role|script|time|model|gradients|log)\b"
@@ -70,10 +79,11 @@ def catalogue_folder(language, root=ROOT):
     return root / "translations" / language
 
 
-def paragraphs(text):
-    """Markdown -> its paragraphs and what stands between them, in turn; a block of code is in one paragraph."""
+def paragraphs(path):
+    """A document's paragraphs and what stands between them, in turn; a block of code is in one paragraph. What cog has
+    written is translated like all else, so the comments around it are left out."""
     parts = []
-    for part in re.split(r"(\n{2,})", text):
+    for part in re.split(r"(\n{2,})", COG.sub("", path.read_text(encoding="utf-8"))):
         if parts and parts[-1].count("```") % 2:
             parts[-1] += part
         else:
@@ -90,7 +100,7 @@ def entries(path):
     if path.suffix == ".py":
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         return [call.args[0].value for call in calls if getattr(call.func, "id", "") == "say"]
-    return [text for text in paragraphs(path.read_text(encoding="utf-8"))[::2] if text.strip()]
+    return [text for text in paragraphs(path)[::2] if text.strip()]
 
 
 def is_prose(text):
@@ -183,7 +193,7 @@ def built(language, root=ROOT):
                 cell.source = translate(cell.source, path)
         files[other[path]] = in_form(nbformat.writes(notebook)).encode()
     for path in documents(root):
-        parts = paragraphs(path.read_text(encoding="utf-8"))
+        parts = paragraphs(path)
         parts[::2] = [translate(part, path) for part in parts[::2]]
         files[other[path]] = "".join(parts).encode()
     return files

@@ -17,9 +17,7 @@ from xml.etree import ElementTree
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools import ROOT
-
-COSTS = ROOT / "notebooks" / "COST.md"
+from tools import ROOT, costs
 
 
 def whose():
@@ -38,12 +36,11 @@ def whose():
 
 
 def cost(notebooks):
-    """What the page of costs says of these notebooks -> (jobs, USD, the names of those that it lacks)."""
-    text = COSTS.read_text(encoding="utf-8") if COSTS.exists() else ""
-    rows = re.findall(r"\((.+?\.ipynb)\) \| (\d+) \| \d+ \| \d+ \| ([\d.]+) \|", text)
-    page = {name: (int(jobs), float(usd)) for name, jobs, usd in rows}
-    jobs, usd = (sum(page.get(path.name, (0, 0))[column] for path in notebooks) for column in (0, 1))
-    return jobs, usd, [path.name for path in notebooks if path.name not in page]
+    """What is known of these notebooks -> (jobs, USD, the names of those of which nothing is)."""
+    figures = costs.figures()
+    known = [figures[path.stem] for path in notebooks if path.stem in figures]
+    unknown = [path.name for path in notebooks if path.stem not in figures]
+    return sum(found.jobs for found in known), sum(found.usd for found in known), unknown
 
 
 def compare(notebooks):

@@ -9,6 +9,8 @@ import re
 import nbformat
 from bs4 import BeautifulSoup
 
+from tools.tables import row
+
 ESTIMATOR = ("parameter", "field of the request", "value")  # the columns of notebook 4's table of all parameters
 TRAINER = ("SDK 2: TensorFlow", "value", "SDK 3: ModelTrainer", "value")  # notebook 10
 VARIABLES = ("variable", "value")  # notebook 5
@@ -52,10 +54,6 @@ def place(notebook, parameter):
 def code(text):
     """A text as code in a cell of a table; what is in brackets is said, not typed."""
     return text if re.match(r"[(–]", text) else f"`{text}`".replace("|", r"\|")
-
-
-def row(*cells):
-    return f"| {' | '.join(cells)} |"
 
 
 def parameters(estimator, trainer, address):

@@ -1,6 +1,7 @@
-"""python -m tools.tested_on WHERE PYTHON WHAT: write one row of the README's table of what the series was tested on.
+"""python -m tools.tested_on WHERE PYTHON WHAT: write one row of what the series was tested on, in docs/tested.json.
 
 `make matrix` and `make studio` call it after a run that passed. The versions are those that the Python at PYTHON has.
+Then cog makes the table of docs/tested.md from all rows.
 """
 
 import json
@@ -8,11 +9,21 @@ import re
 import subprocess
 import sys
 
-from tools import ROOT
+from cogapp import Cog
 
-README = ROOT / "README.md"
-IMAGES = ROOT / "locks" / "studio"
-BEGIN, END = "<!-- tested-on -->\n", "<!-- /tested-on -->\n"
+from tools import ROOT, tables
+
+DATA = ROOT / "docs" / "tested.json"
+PAGE = ROOT / "docs" / "tested.md"
+LOCKS = ROOT / "locks" / "studio"
+COLUMNS = {
+    "where": "where",
+    "sdk": "SageMaker SDK",
+    "boto3": "boto3",
+    "tensorflow": "TensorFlow",
+    "python": "Python",
+    "passed": "what passed",
+}
 
 
 def versions(python):
@@ -20,30 +31,41 @@ def versions(python):
     pip = [python, "-X", "utf8", "-m", "pip"]
     listed = subprocess.check_output([*pip, "list", "--format=json", "--disable-pip-version-check"], encoding="utf-8")
     packages = {package["name"].replace("_", "-"): package["version"] for package in json.loads(listed)}
-    tensorflow = packages.get("tensorflow-cpu", packages.get("tensorflow", "–"))
-    boto3 = ".".join(packages.get("boto3", "–").split(".")[:2])
     about_pip = subprocess.check_output([*pip, "--version"], encoding="utf-8")
-    return packages.get("sagemaker", "–"), boto3, tensorflow, re.search(r"\(python ([\d.]+)\)", about_pip)[1]
+    return {
+        "sdk": packages.get("sagemaker", "–"),
+        "boto3": ".".join(packages.get("boto3", "–").split(".")[:2]),
+        "tensorflow": packages.get("tensorflow-cpu", packages.get("tensorflow", "–")),
+        "python": re.search(r"\(python ([\d.]+)\)", about_pip)[1],
+    }
 
 
 def is_of_the_past(row):
     """Whether a row is about an image of Studio's that is tested no more."""
-    image = re.match(r"\| SageMaker Distribution ([\d.]+) \|", row)
-    return image is not None and not (IMAGES / f"{image[1]}.txt").exists()
+    image = re.fullmatch(r"SageMaker Distribution ([\d.]+)", row["where"])
+    return image is not None and not (LOCKS / f"{image[1]}.txt").exists()
 
 
-def with_row(text, cells):
-    """The README's text with this row in the table, in the place of an older one with the same first cell."""
-    before, table, after = text.partition(BEGIN)[0], text.partition(BEGIN)[2].partition(END)[0], text.partition(END)[2]
-    row, start = f"| {' | '.join(cells)} |", f"| {cells[0]} |"
-    rows = [row if old.startswith(start) else old for old in table.splitlines() if not is_of_the_past(old)]
-    return before + BEGIN + "\n".join(rows if row in rows else [*rows, row]) + "\n" + END + after
+def with_row(rows, new):
+    """The rows with this one, in the place of an older one of the same environment."""
+    kept = [new if row["where"] == new["where"] else row for row in rows if not is_of_the_past(row)]
+    return kept if new in kept else [*kept, new]
+
+
+def read():
+    return json.loads(DATA.read_text(encoding="utf-8"))
+
+
+def table():
+    """The rows, as docs/tested.md shows them."""
+    return tables.table(COLUMNS.values(), [[row[column] for column in COLUMNS] for row in read()])
 
 
 def main():
     where, python, what = sys.argv[1:]
-    text = README.read_text(encoding="utf-8")
-    README.write_text(with_row(text, [where, *versions(python), what]), encoding="utf-8")
+    rows = with_row(read(), {"where": where, **versions(python), "passed": what})
+    DATA.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.exit(Cog().main(["cog", "-r", "--verbosity=1", str(PAGE)]))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ def test_a_document_in_a_folder_links_to_the_edition(root):
     assert link == "03-data-upload.ipynb"
 
 
+def test_what_cog_has_written_is_translated_without_its_comments(root):
+    page = root / "docs" / "tested.md"
+    page.write_text("# T\n\n<!-- [[[cog\nfrom a import b\n\ncog.outl(b) ]]] -->\n| a |\n<!-- [[[end]]] -->\n\nText\n")
+    assert editions.entries(page) == ["# T", "| a |", "Text\n"]
+
+
 def test_as_it_is(root):
     assert faults(root) == []
 

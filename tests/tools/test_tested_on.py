@@ -1,40 +1,41 @@
-"""tools/tested_on.py: the rows of the README's table."""
+"""tools/tested_on.py: the rows of docs/tested.json."""
 
 import re
 import sys
 
 from sandbox.machine import environments
-from tests.support import ROOT
-from tools.tested_on import BEGIN, END, IMAGES, versions, with_row
+from tools.tested_on import LOCKS, read, table, versions, with_row
 
-HEAD = "| where | what |\n|---|---|\n"
-README = ROOT / "README.md"
+
+def row(where, passed="1"):
+    return {"where": where, "passed": passed}
 
 
 def test_a_row_is_added_and_then_replaced():
-    text = f"before\n{BEGIN}{HEAD}{END}after\n"
-    once = with_row(text, ["a", "1"])
-    assert once == f"before\n{BEGIN}{HEAD}| a | 1 |\n{END}after\n"
-    assert (
-        with_row(with_row(once, ["b", "2"]), ["a", "3"]) == f"before\n{BEGIN}{HEAD}| a | 3 |\n| b | 2 |\n{END}after\n"
-    )
+    once = with_row([], row("a"))
+    assert once == [row("a")]
+    assert with_row(with_row(once, row("b", "2")), row("a", "3")) == [row("a", "3"), row("b", "2")]
 
 
 def test_the_row_of_an_image_that_is_tested_no_more_goes():
-    [image] = [path.stem.removeprefix("studio-") for path in IMAGES.glob("studio-2.*.txt")]
-    kept, gone = (f"| SageMaker Distribution {version} | 1 |\n" for version in (image, "1.0"))
-    assert with_row(f"{BEGIN}{HEAD}{gone}{kept}{END}", ["a", "1"]) == f"{BEGIN}{HEAD}{kept}| a | 1 |\n{END}"
+    [image] = [path.stem for path in LOCKS.glob("2.*.txt")]
+    kept, gone = (row(f"SageMaker Distribution {version}") for version in (image, "1.0"))
+    assert with_row([gone, kept], row("a")) == [kept, row("a")]
 
 
 def test_versions_are_those_of_the_python():
-    sdk, _, tensorflow, python = versions(sys.executable)
-    assert sdk.startswith("2.") and tensorflow == environments.tensorflow()
-    assert python == ".".join(map(str, sys.version_info[:2]))
+    found = versions(sys.executable)
+    assert found["sdk"].startswith("2.") and found["tensorflow"] == environments.tensorflow()
+    assert found["python"] == ".".join(map(str, sys.version_info[:2]))
 
 
-def test_the_readme_has_a_row_for_every_environment_and_its_python():
-    table = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
-    found = {row[0]: row[4] for row in rows if row[0].startswith("SageMaker Distribution")}
-    pythons = {path.stem: re.search(r"Python (3\.\d+)", path.read_text())[1] for path in IMAGES.glob("studio-*.txt")}
-    assert found == {name.replace("studio-", "SageMaker Distribution "): python for name, python in pythons.items()}
+def test_every_image_of_studio_has_a_row_and_its_python():
+    found = {row["where"]: row["python"] for row in read() if row["where"].startswith("SageMaker Distribution")}
+    pythons = {path.stem: re.search(r"Python (3\.\d+)", path.read_text())[1] for path in LOCKS.glob("*.txt")}
+    assert found == {f"SageMaker Distribution {name}": python for name, python in pythons.items()}
+
+
+def test_the_table_has_a_line_for_each_row():
+    lines = table().splitlines()
+    assert lines[0] == "| where | SageMaker SDK | boto3 | TensorFlow | Python | what passed |"
+    assert lines[2:] == [f"| {' | '.join(row.values())} |" for row in read()] != []

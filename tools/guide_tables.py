@@ -1,89 +1,37 @@
-"""python -m tools.minutes: write the tables of workshop/guide.md, computed from the committed notebooks.
+"""The tables of workshop/guide.md, computed from the committed notebooks and workshop/routes.toml; cog writes them.
 
 Minutes: 150 words of prose a minute, 20 seconds a code cell, 300 words a minute of what it prints, and the waiting on
 AWS that a notebook's line "Time" names, shared out equally among its cells that start a job or an endpoint, or change
 one. An exercise takes what its own line says.
-Seconds in the sandbox and costs are those of notebooks/COST.md.
+Seconds in the sandbox and costs are those of tools/costs.json.
 """
 
 import ast
 import math
 import re
+import tomllib
 from collections import namedtuple
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
-from tools import ROOT
-from tools.save_outputs import read_page
+from tools import ROOT, costs
+from tools.tables import table
 
-GUIDE = ROOT / "workshop" / "guide.md"
 WORDS_A_MINUTE = 150
 PRINTED_WORDS_A_MINUTE = 300
 MINUTES_A_CELL = 20 / 60
 QUESTIONS = 0.1  # of all that is taught
-SPACE = 0.05  # USD an hour, ml.t3.medium: notebooks/COST.md
 STARTING = ("fit", "train", "deploy", "update_endpoint")
 STARTS = re.compile(rf"\.({'|'.join(STARTING)})\(")
 NOT_READ = re.compile(r"<details>.*?</details>|\]\([^)]*\)|<[^>]*>|^\|[-:| ]+\|$", re.DOTALL | re.MULTILINE)
 FRAME = ("What you will be able to do", "Before you start", "Clean up", "Check yourself", "Summary", "Next")
 
 Section = namedtuple("Section", "title reading waiting code")
-# A notebook by its number, with the beginnings of the titles of sections that are left out; an exercise; or minutes.
-ROUTES = {
-    "two-hours": [
-        ("Welcome and the slides", 10),
-        ("01",),
-        ("03", "TrainingInput", "When the address"),
-        ("04", "All eleven", "One by one", "What local mode"),
-        (
-            "05",
-            "The container",
-            "In a script",
-            "Channels",
-            "Hyperparameters",
-            "Hosts and log",
-            "Everything",
-            "More than",
-        ),
-        ("07", "Bring the model"),
-    ],
-    "half-day": [
-        ("Welcome and the slides", 15),
-        ("00",),
-        ("01",),
-        ("02",),
-        ("03",),
-        ("Break", 15),
-        ("04",),
-        ("exercise 04",),
-        ("05",),
-        ("Break", 10),
-        ("07",),
-        ("exercise 07",),
-    ],
-    "full-day": [
-        ("Welcome and the slides", 20),
-        ("00",),
-        ("01",),
-        ("02",),
-        ("03",),
-        ("Break", 15),
-        ("exercise 03",),
-        ("04",),
-        ("05",),
-        ("exercise 05",),
-        ("Lunch", 60),
-        ("06",),
-        ("07",),
-        ("Break", 15),
-        ("08",),
-        ("Break", 15),
-        ("11",),
-        ("12",),
-    ],
-}
-BREAKS = ("Break", "Lunch")
+# A row of a route before the clock; `waiting` is on AWS and part of the minutes.
+Stop = namedtuple("Stop", "minutes waiting cents what is_break", defaults=(False,))
+ROUTES_DATA = tomllib.loads((ROOT / "workshop" / "routes.toml").read_text(encoding="utf-8"))
+ROUTES = {name: route["stops"] for name, route in ROUTES_DATA.items()}
 BEGIN = 9 * 60
 
 
@@ -185,15 +133,10 @@ def left_out(path):
             yield title
 
 
-def figures():
-    """The page of costs: {name of a notebook: (seconds here, USD)}"""
-    return {name: (seconds, cost) for name, (_, _, seconds, cost) in read_page().items()}
-
-
 def cost(path):
-    """US cents of a notebook's or an exercise's jobs: of the page of costs, else of its own line "Cost"."""
-    if path.stem in figures():
-        return 100 * figures()[path.stem][1]
+    """US cents of a notebook's or an exercise's jobs: of the costs' data, else of its own line "Cost"."""
+    if figures := costs.figures().get(path.stem):
+        return 100 * figures.usd
     [line] = re.findall(r"\*\*Cost:\*\* (.*)", "\n".join(cell.source for cell in cells(path)))
     return sum(int(number) for number in re.findall(r"(\d+) US cents", line))
 
@@ -210,24 +153,20 @@ def title(path):
     return re.match(r"# [\d. ]*(.*)", cells(path)[0].source)[1]
 
 
-def table(head, rows):
-    lines = [head, ["---" if name in ("notebook", "route", "what", "its sections") else "--:" for name in head], *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def sections_table():
     rows = []
     for number, path in notebooks().items():
         parts, free = sections(path), set(left_out(path))
         reading, waiting = sum(part.reading for part in parts), sum(part.waiting for part in parts)
-        here = figures().get(path.stem)
+        here = costs.figures().get(path.stem)
         shown = [
             f"*{part.title}*" * (part.title in free) + part.title * (part.title not in free) + f" {minutes(part)}"
             for part in parts
         ]
-        sandbox = math.ceil(reading + here[0] / 60) if here else "–"
+        sandbox = math.ceil(reading + here.seconds / 60) if here else "–"
         rows.append([link(path, number), math.ceil(reading + waiting), round(waiting), sandbox, " · ".join(shown)])
-    return table(["notebook", "minutes", "of them waiting", "in the sandbox", "its sections"], rows)
+    numbers = ["minutes", "of them waiting", "in the sandbox"]
+    return table(["notebook", *numbers, "its sections"], rows, numbers)
 
 
 def minutes(part):
@@ -238,64 +177,55 @@ def clock(minute):
     return f"{minute // 60}:{minute % 60:02}"
 
 
-def stops(route):
-    """The rows of a route before the clock: [(minutes, of them waiting on AWS, US cents, what)]"""
-    for name, *rest in route:
-        if rest and isinstance(rest[0], int):
-            yield rest[0], 0, 0, name
-        elif name.startswith("exercise"):
-            path = exercise(name.split()[1])
-            yield *time_line(path), cost(path), "Exercise " + link(path, name.split()[1])
-        else:
-            path = notebooks()[name]
-            without = [part for part in sections(path) if part.title.strip("`").startswith(tuple(rest))] if rest else []
-            taken = [part for part in sections(path) if part not in without]
-            what = f"{link(path, name)} {title(path)}"
-            if without:
-                what += ", without " + ", ".join(f"*{part.title}*" for part in without)
-            waiting = sum(part.waiting for part in taken)
-            yield math.ceil(sum(part.reading for part in taken) + waiting), round(waiting), cost(path), what
+def stop(entry):
+    """A stop of a route."""
+    if "notebook" in entry:
+        return notebook_stop(entry["notebook"], tuple(entry.get("without", ())))
+    if "exercise" in entry:
+        path = exercise(entry["exercise"])
+        return Stop(*time_line(path), cost(path), "Exercise " + link(path, entry["exercise"]))
+    is_break = "break" in entry
+    return Stop(entry["minutes"], 0, 0, entry["break" if is_break else "talk"], is_break)
+
+
+def notebook_stop(number, without):
+    """A notebook, without the sections whose titles begin so."""
+    path = notebooks()[number]
+    left_out = [part for part in sections(path) if part.title.strip("`").startswith(without)]
+    taken = [part for part in sections(path) if part not in left_out]
+    what = f"{link(path, number)} {title(path)}"
+    if left_out:
+        what += ", without " + ", ".join(f"*{part.title}*" for part in left_out)
+    waiting = sum(part.waiting for part in taken)
+    return Stop(math.ceil(sum(part.reading for part in taken) + waiting), round(waiting), cost(path), what)
 
 
 def with_questions(route):
-    rows = list(stops(route))
-    taught = sum(minutes for minutes, *_, what in rows if what not in BREAKS)
-    return [*rows, (math.ceil(QUESTIONS * taught), 0, 0, "Questions, and whatever went slower")]
+    """The stops of a route, and the questions at its end."""
+    stops = [stop(entry) for entry in ROUTES[route]]
+    taught = sum(stop.minutes for stop in stops if not stop.is_break)
+    return [*stops, Stop(math.ceil(QUESTIONS * taught), 0, 0, "Questions, and whatever went slower")]
 
 
 def route_table(route):
     rows, now, waited = [], BEGIN, 0
-    for minutes, waiting, _, what in with_questions(route):
-        rows.append([clock(now), minutes, waiting or "", what])
-        now, waited = now + minutes, waited + waiting
+    for stop in with_questions(route):
+        rows.append([clock(now), stop.minutes, stop.waiting or "", stop.what])
+        now, waited = now + stop.minutes, waited + stop.waiting
     rows.append(
         [clock(now), "", "", f"**The end**; in the sandbox, where nobody waits for AWS, at {clock(now - waited)}"]
     )
-    return table(["at", "minutes", "of them waiting", "what"], rows)
+    numbers = ["at", "minutes", "of them waiting"]
+    return table([*numbers, "what"], rows, numbers)
 
 
 def costs_table():
     rows = []
-    for name, route in ROUTES.items():
-        found = with_questions(route)
-        hours = sum(minutes for minutes, *_ in found) / 60
-        jobs = sum(cents for _, _, cents, _ in found) / 100
-        seat = jobs + SPACE * hours
-        dollars = [f"{amount:.2f}" for amount in (jobs, SPACE * hours, seat, 30 * seat)]
+    for name in ROUTES:
+        stops = with_questions(name)
+        jobs = sum(stop.cents for stop in stops) / 100
+        space = costs.read()["space"]["price"] * sum(stop.minutes for stop in stops) / 60
+        dollars = [f"{amount:.2f}" for amount in (jobs, space, jobs + space, 30 * (jobs + space))]
         rows.append([name.replace("-", " "), *dollars])
-    return table(["route", "its jobs", "its space", "a seat", "thirty seats"], rows)
-
-
-def written(text):
-    """The guide with its tables as they must be: each stands between two comments that name it."""
-    tables = {"sections": sections_table(), "costs": costs_table()}
-    tables |= {name: route_table(route) for name, route in ROUTES.items()}
-    for name, content in tables.items():
-        mark, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, after = text.split(mark)[0], text.split(end)[1]
-        text = f"{before}{mark}\n{content}\n{end}{after}"
-    return text
-
-
-if __name__ == "__main__":
-    GUIDE.write_text(written(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    numbers = ["its jobs", "its space", "a seat", "thirty seats"]
+    return table(["route", *numbers], rows, numbers)
