@@ -266,13 +266,19 @@ def run_as_a_job(script, data, *options):
     return fault, *files
 
 
-@exercise
-def script(answer, data):
-    fault, model, _ = run_as_a_job(answer, data, "--degree", "2")
+def model_of(script, data, *options):
+    """Run a script as a job would: yields what is wrong, and returns the files of its model."""
+    fault, model, _ = run_as_a_job(script, data, *options)
     if fault:
         yield fault
     if not model:
         yield say("The script runs, but leaves nothing in the folder `SM_MODEL_DIR`.")
+    return model
+
+
+@exercise
+def script(answer, data):
+    model = yield from model_of(answer, data, "--degree", "2")
     if (count := len(json.loads(next(iter(model.values()))))) != 3:
         yield say("A curve of degree 2 has 3 numbers, this model {count}: is `--degree` used?", count=count)
 
@@ -498,11 +504,7 @@ def ask(answer):
 
 @exercise
 def project(script, data):
-    fault, model, _ = run_as_a_job(script, data, "--epochs", "1")
-    if fault:
-        yield fault
-    if not model:
-        yield say("The script runs, but leaves nothing in the folder `SM_MODEL_DIR`.")
+    yield from model_of(script, data, "--epochs", "1")
 
 
 @exercise

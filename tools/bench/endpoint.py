@@ -1,8 +1,8 @@
 """python -m sandbox python -m tools.bench.endpoint [ENDPOINTS]: an endpoint beside its SavedModel in a Python loop.
 
-1. The model of code/train.py after one epoch, asked for one image after another: in the loop of a Python process, then
+1. The model of code/train.py after one epoch, asked about one picture after another: in the loop of a Python process, then
    2,000 times through an endpoint, by one client and by eight. Requests per second, the median latency, and both as a
-   ratio to the loop's. Every answer must be what the loop gave for the image.
+   ratio to the loop's. Every answer must be what the loop gave for the picture.
 2. ENDPOINTS (10) endpoints made, called and deleted in a row, then three at once: seconds until one is in service, and
    whether processes, threads, open files and memory of the sandbox return to where they were.
 """
@@ -32,14 +32,14 @@ REQUESTS, CLIENTS = 2000, 8
 LOOP = """
 import sys, time
 import numpy as np, tensorflow as tf
-model, images, out = sys.argv[1:]
-images = np.load(images)
+model, pictures, out = sys.argv[1:]
+pictures = np.load(pictures)
 predict = tf.saved_model.load(model).signatures["serving_default"]
 [name] = predict.structured_input_signature[1]
 answers, seconds = [], []
-for image in [*images[:50], *images]:  # the first are slower
+for picture in [*pictures[:50], *pictures]:  # the first are slower
     began = time.perf_counter()
-    [answer] = predict(**{name: tf.constant(image[None])}).values()
+    [answer] = predict(**{name: tf.constant(picture[None])}).values()
     answers.append(answer.numpy()[0])
     seconds.append(time.perf_counter() - began)
 np.savez(out, answers=answers[50:], seconds=seconds[50:])
@@ -59,10 +59,10 @@ def sandbox():
 
 
 class Client:
-    """The account, and the images that are sent."""
+    """The account, and the pictures that are sent."""
 
-    def __init__(self, images):
-        self.sagemaker, self.s3, self.images = boto3.client("sagemaker"), boto3.client("s3"), images
+    def __init__(self, pictures):
+        self.sagemaker, self.s3, self.pictures = boto3.client("sagemaker"), boto3.client("s3"), pictures
         self.s3.create_bucket(Bucket=BUCKET)
 
     def make_config(self, name, folder):
@@ -93,11 +93,11 @@ class Client:
         self.sagemaker.delete_endpoint(EndpointName=name)
 
     def ask(self, name, numbers):
-        """One image after another -> the answers, and the seconds of each."""
+        """One picture after another -> the answers, and the seconds of each."""
         runtime, answers, seconds = boto3.client("sagemaker-runtime"), [], []
         for number in numbers:
             began = time.perf_counter()
-            body = json.dumps({"instances": [self.images[number].tolist()]})
+            body = json.dumps({"instances": [self.pictures[number].tolist()]})
             answer = runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType="application/json")
             answers += json.load(answer["Body"])["predictions"]
             seconds.append(time.perf_counter() - began)
@@ -110,10 +110,10 @@ def train(folder):
     return folder / "model" / "1"
 
 
-def loop(model, images, folder):
+def loop(model, pictures, folder):
     """The model in a process of its own -> its answers, and the seconds of each."""
-    np.save(folder / "images.npy", images)
-    command = [sys.executable, "-c", LOOP, model, folder / "images.npy", folder / "loop.npz"]
+    np.save(folder / "pictures.npy", pictures)
+    command = [sys.executable, "-c", LOOP, model, folder / "pictures.npy", folder / "loop.npz"]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     with np.load(folder / "loop.npz") as found:
         return found["answers"], found["seconds"].tolist()
@@ -164,12 +164,12 @@ def turnover(client, answers, groups):
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     with gzip.open(ROOT / "data" / "t10k-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:REQUESTS]
+        pictures = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:REQUESTS]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = train(folder)
-        answers, seconds = loop(model, images, folder)
-        client = Client(images)
+        answers, seconds = loop(model, pictures, folder)
+        client = Client(pictures)
         client.make_config("bench", model)
         print(f"before: {sandbox()}", flush=True)
         client.start("bench")

@@ -1,6 +1,6 @@
 """python -m tools.bench.train: code/train.py beside the plain recipe, in turn on the same machine.
 
-The plain recipe keeps all images in memory as float32, feeds them with tf.data.from_tensor_slices, and trains
+The plain recipe keeps all pictures in memory as float32, feeds them with tf.data.from_tensor_slices, and trains
 Conv 32 -> Dense 128. Both run at the seed's hyperparameters, each run in a process of its own, five times in turn. Both
 switch off tf.data's autotuner: else the end of an epoch can wait for it, and the plain recipe takes 5.12 or 10.24 s
 whatever the work was.
@@ -25,8 +25,8 @@ import numpy as np, tensorflow as tf
 data, epochs = sys.argv[1], int(sys.argv[2])
 def read(name, start): return np.frombuffer(gzip.open(f"{data}/{name}-ubyte.gz").read(), np.uint8, offset=start)
 def load(prefix):
-    images = read(f"{prefix}-images-idx3", 16).reshape(-1, 28, 28, 1)
-    return (images / 255).astype(np.float32), read(f"{prefix}-labels-idx1", 8).astype(np.int64)
+    pictures = read(f"{prefix}-images-idx3", 16).reshape(-1, 28, 28, 1)
+    return (pictures / 255).astype(np.float32), read(f"{prefix}-labels-idx1", 8).astype(np.int64)
 train, test = load("train"), load("t10k")
 layers = tf.keras.layers
 model = tf.keras.Sequential([layers.Conv2D(32, 3, activation="relu"), layers.Flatten(),
@@ -39,14 +39,14 @@ options = tf.data.Options()
 options.autotune.enabled = False
 training, testing = training.with_options(options), testing.with_options(options)
 @tf.function
-def step(images, labels):
+def step(pictures, labels):
     with tf.GradientTape() as tape:
-        loss = loss_of(labels, model(images, training=True))
+        loss = loss_of(labels, model(pictures, training=True))
     gradients = tape.gradient(loss, model.trainable_variables)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
 @tf.function
-def hits(images, labels):
-    return tf.reduce_sum(tf.cast(tf.argmax(model(images), 1) == labels, tf.float32))
+def hits(pictures, labels):
+    return tf.reduce_sum(tf.cast(tf.argmax(model(pictures), 1) == labels, tf.float32))
 history = []
 for epoch in range(epochs):
     began = time.time()
@@ -131,7 +131,7 @@ def main():
     best = [next((entry["epoch"] for entry in h if entry["test_accuracy"] >= 0.99), None) for h in histories]
     print(f"first epoch of ten with 99.0 %, of the five seeds: {best}")
     a_tenth = large[0]["seconds"] / 10 / median(map(later_epoch, histories))
-    print(f"ten times the images: {a_tenth:.2f} of the time an image, {large_memory / memory:.2f} of the memory")
+    print(f"ten times the pictures: {a_tenth:.2f} of the time of a picture, {large_memory / memory:.2f} of the memory")
     beyond = median(seconds - sum(entry["seconds"] for entry in history) for history, _, seconds in runs)
     print(f"outside the epochs: {beyond:.1f} s, of which TensorFlow's import {imports:.1f} s")
 
