@@ -1,5 +1,5 @@
 # `make lab` opens the notebooks, `make test` checks them; both set up what they need. `make help` lists the rest.
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+NOTEBOOKS := $(wildcard notebooks/[0-9]*.ipynb)
 SOLUTIONS := $(wildcard exercises/*-solution.ipynb)
 LANGUAGES := $(patsubst translations/%/README.po,%,$(wildcard translations/*/README.po))
 # Which notebooks run as managed jobs; `make test` adds the solutions.

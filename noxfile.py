@@ -26,7 +26,7 @@ BESIDE = {
     "2.18.1": (*TOOLKITS, "keras==3.6.0"),
 }
 CODE = {"2.3.1": ("sagemaker-tensorflow-training==20.3.0",)}
-NOTEBOOKS = sorted(map(str, Path("notebooks").glob("*.ipynb")))
+NOTEBOOKS = sorted(map(str, Path("notebooks").glob("[0-9]*.ipynb")))
 # All but the notebook that looks at the machine.
 SERIES = [path for path in NOTEBOOKS if "00-setup" not in path]
 SDK_3 = [path for path in NOTEBOOKS if "10-model-trainer" in path]

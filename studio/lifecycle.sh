@@ -5,6 +5,8 @@
 
 # The address of the series, as `git clone` takes it. It must be public: a script cannot type a password.
 SERIES_URL="${SERIES_URL:-}"
+# A version of it, or what is newest.
+SERIES_VERSION="${SERIES_VERSION:-}"
 SERIES_FOLDER="${SERIES_FOLDER:-$HOME/sagemaker-tensorflow-series}"
 # Docker Compose, which local mode needs and the image lacks. SDK 2 does not recognise version 5.
 COMPOSE_URL="${COMPOSE_URL:-https://github.com/docker/compose/releases/download/v2.39.4/docker-compose-linux-x86_64}"
@@ -15,7 +17,7 @@ SEAT_BUCKET="${SEAT_BUCKET:-}"
 METADATA="${METADATA:-/opt/ml/metadata/resource-metadata.json}"
 # The image's own Python comes first.
 PATH="/opt/conda/bin:$PATH"
-export SERIES_URL SERIES_FOLDER COMPOSE_URL COMPOSE_SHA256 PATH
+export SERIES_URL SERIES_VERSION SERIES_FOLDER COMPOSE_URL COMPOSE_SHA256 PATH
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
 
@@ -46,10 +48,10 @@ fetch_series() {
     say "fetching the series from $SERIES_URL"
     # A clone that broke off must not look like a whole one.
     rm -rf "$SERIES_FOLDER.part"
-    if GIT_TERMINAL_PROMPT=0 git clone --quiet "$SERIES_URL" "$SERIES_FOLDER.part"; then
+    if GIT_TERMINAL_PROMPT=0 git clone --quiet ${SERIES_VERSION:+--branch "$SERIES_VERSION"} "$SERIES_URL" "$SERIES_FOLDER.part"; then
         mv "$SERIES_FOLDER.part" "$SERIES_FOLDER"
     else
-        say "FAILED: is the address right and public, and has the domain a way to it?"
+        say "FAILED: is the address right and public, is there such a version, and has the domain a way to it?"
     fi
 }
 

@@ -26,7 +26,7 @@ def update(figures):
     :param figures: {name of a notebook: {"jobs": …, "hosts": {machine: how many}, "seconds": …}}
     """
     costs = read()
-    there = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    there = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
     known = {name: found for name, found in (costs["notebooks"] | figures).items() if name in there}
     costs["notebooks"] = dict(sorted(known.items()))
     DATA.write_text(json.dumps(costs, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -26,17 +26,20 @@ import nbformat
 import polib
 from markdown_it import MarkdownIt
 
-from tools import ROOT
+from tools import ROOT, TEMPLATE
 from tools.notebook_form import in_form
 
 FOLDERS = ("notebooks", "exercises", "workshop")  # of notebooks
 DOCUMENTS = (
     "README.md",
+    "docs/where-to-run.md",
+    "docs/troubleshooting.md",
+    "docs/sandbox.md",
+    "docs/tested.md",
+    "docs/reference.md",
+    "docs/glossary.md",
     "workshop/guide.md",
     "workshop/sheet.md",
-    "docs/glossary.md",
-    "docs/reference.md",
-    "docs/tested.md",
 )
 SENTENCES = ("exercises/checks.py", "docs/conf.py")  # programs that say() something
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
@@ -53,7 +56,8 @@ ENGLISH_WORD = re.compile(
 
 def notebooks(root=ROOT):
     """The English notebooks, exercises and slides of the series."""
-    return [path for folder in FOLDERS for path in sorted((root / folder).glob("*.ipynb"))]
+    found = [path for folder in FOLDERS for path in sorted((root / folder).glob("*.ipynb"))]
+    return [path for path in found if path.name != TEMPLATE]
 
 
 def documents(root=ROOT):
@@ -67,12 +71,13 @@ def twins(language, root=ROOT):
 
 
 def beside(root=ROOT):
-    """What the notebooks use beside them: files, by their path within an edition."""
+    """What the notebooks use beside them, and the pictures of the documents: files, by their path within an edition."""
     files = [path for path in sorted((root / "notebooks").rglob("*")) if path.is_file()]
     kept = [
         path for path in files if path.suffix in (".py", ".json", ".svg") and ".ipynb_checkpoints" not in path.parts
     ]
-    return {path.relative_to(root / "notebooks"): path for path in kept}
+    pictures = {path.relative_to(root / "docs"): path for path in sorted((root / "docs" / "pictures").glob("*.svg"))}
+    return {path.relative_to(root / "notebooks"): path for path in kept} | pictures
 
 
 def catalogue_folder(language, root=ROOT):

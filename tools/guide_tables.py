@@ -15,7 +15,7 @@ from collections import namedtuple
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
-from tools import ROOT, costs
+from tools import NOTEBOOKS, ROOT, costs
 from tools.tables import table
 
 WORDS_A_MINUTE = 150
@@ -41,7 +41,7 @@ def cells(path):
 
 def notebooks():
     """{number: path}"""
-    return {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    return {path.name[:2]: path for path in NOTEBOOKS}
 
 
 def time_line(path):

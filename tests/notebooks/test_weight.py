@@ -9,7 +9,7 @@ import nbformat
 
 from tests.support import ROOT
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 ONLY_TRUE = re.compile(r"[\s()\[\],]*(?:(?:True|False)[\s()\[\],]*)+")
 
 

@@ -88,6 +88,18 @@ def test_the_next_start_keeps_what_the_learner_did(started):
     assert [line.rpartition(", ")[2] for line in lines if line.startswith("SDK")] == ["was there", "was there"]
 
 
+def test_a_workshop_gets_the_version_that_it_has_rehearsed(tmp_path):
+    started = Started(tmp_path)
+    git = ["git", "-c", "user.name=series", "-c", "user.email=series@example.com", "-C", started.repository]
+    subprocess.run([*git, "tag", "v2026.12.1"], check=True)
+    (started.repository / "newer.txt").touch()
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "Newer"], check=True)
+    started.start(SERIES_VERSION="v2026.12.1")
+    [series] = started.home.glob("sagemaker-tensorflow-series*")
+    assert (series / "studio" / "kernels.py").exists() and not (series / "newer.txt").exists()
+
+
 def test_a_wrong_address_is_told_and_lets_the_space_start(tmp_path):
     started = Started(tmp_path)
     _, lines = started.start(SERIES_URL=f"file://{tmp_path}/nothing")
