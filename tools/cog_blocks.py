@@ -1,7 +1,7 @@
 """What cog writes into documents, for the programs that read these: https://cog.readthedocs.io
 
-A block begins with a comment that holds code, and ends with a comment: cog writes what stands between the two. Where the
-code fills in a text, filled(\"\"\"…\"\"\"), each language fills in its own translation of that text.
+A block begins with a comment that holds code, and ends with another: cog writes what stands between them. Where the
+code fills in a text, as in filled(\"\"\"…\"\"\"), each language fills in its own translation of that text.
 """
 
 import re

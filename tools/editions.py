@@ -187,11 +187,13 @@ def built(language, root=ROOT):
     files[edition / "sentences.json"] = (json.dumps(sentences, ensure_ascii=False, indent=1) + "\n").encode()
     made = {}
     for path in notebooks(root):
-        notebook = made[other[path]] = nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = translate(cell.source, path)
         files[other[path]] = in_form(nbformat.writes(notebook)).encode()
+        if path.parent.name == "notebooks":
+            made[other[path]] = notebook
     for path in documents(root):
         parts = paragraphs(path)
         parts[::2] = [translate(part, path) for part in parts[::2]]

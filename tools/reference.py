@@ -89,7 +89,7 @@ def names(notebook):
 def filled(text, notebooks=None, folder=ROOT / "docs"):
     """A text of reference.md, with what belongs in its places.
 
-    :param notebooks: those of the language of the text, by their paths; without them, the English ones
+    :param notebooks: those of the language of the text without its exercises, by their paths; else the English ones
     :param folder: where the text lies: its links begin there
     """
     if notebooks is None:
@@ -97,13 +97,11 @@ def filled(text, notebooks=None, folder=ROOT / "docs"):
         notebooks = {path: nbformat.read(path, as_version=4) for path in paths}
 
     def path(number):
-        return one(
-            [path for path in notebooks if re.fullmatch(rf"{number}-(?!exercise|solution).*", path.stem)], number
-        )
+        return one([path for path in notebooks if path.name.startswith(number)], number)
 
-    four, five, ten = (notebooks[path(number)] for number in ("04", "05", "10"))
+    four, five, ten = (notebooks[path(number)] for number in ("04-", "05-", "10-"))
     return text.format(
-        parameters=parameters(four, ten, os.path.relpath(path("04"), folder)),
+        parameters=parameters(four, ten, os.path.relpath(path("04-"), folder)),
         variables=variables(five),
         more=names(five),
         sdk_3=names(ten),

@@ -1,8 +1,8 @@
 """python -m sandbox python -m tools.bench.endpoint [ENDPOINTS]: an endpoint beside its SavedModel in a Python loop.
 
 1. The model of code/train.py after one epoch, asked about one picture after another: in the loop of a Python process,
-   then 2,000 times through an endpoint, by one client and by eight. Requests per second, the median latency, and both as a
-   ratio to the loop's. Every answer must be what the loop gave for the picture.
+   then 2,000 times through an endpoint, by one client and by eight. Requests per second, the median latency, and both
+   as a ratio to the loop's. Every answer must be what the loop gave for the picture.
 2. ENDPOINTS (10) endpoints made, called and deleted in a row, then three at once: seconds until one is in service, and
    whether processes, threads, open files and memory of the sandbox return to where they were.
 """
