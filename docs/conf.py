@@ -8,7 +8,7 @@ from pathlib import Path
 
 from babel import Locale
 
-from tools import editions, pages, reference, sheet
+from tools import editions, pages
 from tools.search_ko import Korean
 
 extensions = ["myst_nb", "sphinx_book_theme", "sphinx_copybutton"]
@@ -71,11 +71,6 @@ def setup(app):
         page = named.get(name)
         if page and page.english.suffix in pages.TEXTS:
             text = source[0]
-            if name == "reference":
-                notebooks = [named[notebook].source for notebook in sidebar[say("Notebooks")]]
-                text = reference.filled(text, page.source.parent, notebooks)
-            if name == "workshop/sheet":
-                text = sheet.filled(text)
             text = pages.prepared(text, page, language, found)
             if name == "index":
                 text += "".join(tree(those, ":hidden:", f":caption: {caption}") for caption, those in sidebar.items())

@@ -26,7 +26,7 @@ import nbformat
 import polib
 from markdown_it import MarkdownIt
 
-from tools import ROOT, TEMPLATE
+from tools import ROOT, TEMPLATE, cog_blocks, reference, sheet
 from tools.notebook_form import in_form
 
 FOLDERS = ("notebooks", "exercises", "workshop")  # of notebooks
@@ -46,8 +46,8 @@ LINK = re.compile(r"(?<=\]\()(?!https?:|#)[^)\s]+")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 NUMBER = re.compile(r"\d+")
 WORDS = "words"  # the catalogue of sentences and pictures
-# The comments between which cog writes a part of a document: https://cog.readthedocs.io
-COG = re.compile(r"<!-- \[\[\[(?:cog\b.*?\]\]\]|end\]\]\]) -->\n?", re.DOTALL)
+# Documents with texts that are filled in from the notebooks of their language.
+FILLED = {"docs/reference.md": reference.filled, "workshop/sheet.md": sheet.filled}
 SVG_TEXT = re.compile(r"(<text[^>]*>)([^<]+)(</text>)")
 ENGLISH_WORD = re.compile(
     r"\b(billed|container|disk|home|image|images|kernels|notebook|notebooks|permissions|role|script|time|model|gradients|log)\b"
@@ -85,10 +85,9 @@ def catalogue_folder(language, root=ROOT):
 
 
 def paragraphs(path):
-    """A document's paragraphs and what stands between them, in turn; a block of code is in one paragraph. What cog has
-    written is translated like all else, so the comments around it are left out."""
+    """A document's paragraphs and what stands between them, in turn; a block of code is in one paragraph."""
     parts = []
-    for part in re.split(r"(\n{2,})", COG.sub("", path.read_text(encoding="utf-8"))):
+    for part in re.split(r"(\n{2,})", cog_blocks.to_translate(path.read_text(encoding="utf-8"))):
         if parts and parts[-1].count("```") % 2:
             parts[-1] += part
         else:
@@ -191,16 +190,22 @@ def built(language, root=ROOT):
             files[path] = svg.encode()
     sentences = {text: known.get(text, text) for text in entries(root / "exercises" / "checks.py")}
     files[edition / "sentences.json"] = (json.dumps(sentences, ensure_ascii=False, indent=1) + "\n").encode()
+    made = {}
     for path in notebooks(root):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = translate(cell.source, path)
         files[other[path]] = in_form(nbformat.writes(notebook)).encode()
+        if path.parent.name == "notebooks":
+            made[other[path]] = notebook
     for path in documents(root):
         parts = paragraphs(path)
         parts[::2] = [translate(part, path) for part in parts[::2]]
-        files[other[path]] = "".join(parts).encode()
+        text = "".join(parts)
+        if fill := FILLED.get(path.relative_to(root).as_posix()):
+            text = fill(text, made, edition)
+        files[other[path]] = text.encode()
     return files
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-from tools import ROOT, TRANSLATIONS, editions
+from tools import ROOT, TRANSLATIONS, cog_blocks, editions
 
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, *TRANSLATIONS)
@@ -116,7 +116,7 @@ def folded(cell):
 def prepared(text, page, language, found):
     """The text of a document or notebook as Sphinx reads it."""
     if page.english.suffix == ".md":
-        return relinked(text, page, language, found)
+        return relinked(cog_blocks.without_comments(text), page, language, found)
     notebook = json.loads(text)
     notebook["metadata"]["language_info"]["pygments_lexer"] = "ipython3"  # knows lines that begin with ! or %
     for cell in notebook["cells"]:

@@ -1,4 +1,4 @@
-"""The rows of reference.md: what the notebooks' committed outputs and tables say of parameters and SM_* variables.
+"""What fills docs/reference.md: the notebooks' committed outputs and tables say it of parameters and SM_* variables.
 
 Notebooks come as nbformat reads them. One that no longer shows what is asked for is a ValueError.
 """
@@ -9,6 +9,7 @@ import re
 import nbformat
 from bs4 import BeautifulSoup
 
+from tools import ROOT
 from tools.tables import row
 
 ESTIMATOR = ("parameter", "field of the request", "value")  # the columns of notebook 4's table of all parameters
@@ -85,19 +86,22 @@ def names(notebook):
     return ", ".join(f"`{name}`" for name in printed(notebook))
 
 
-def filled(text, folder, sources):
-    """The text of reference.md with its rows.
+def filled(text, notebooks=None, folder=ROOT / "docs"):
+    """A text of reference.md, with what belongs in its places.
 
-    :param folder: where this text lies: its links begin there
-    :param sources: the paths of the notebooks in the language of the text
+    :param notebooks: those of the language of the text without its exercises, by their paths; else the English ones
+    :param folder: where the text lies: its links begin there
     """
-    paths = {
-        number: one([path for path in sources if path.name.startswith(number)], number)
-        for number in ("04-", "05-", "10-")
-    }
-    four, five, ten = (nbformat.read(path, as_version=4) for path in paths.values())
+    if notebooks is None:
+        paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+        notebooks = {path: nbformat.read(path, as_version=4) for path in paths}
+
+    def path(number):
+        return one([path for path in notebooks if path.name.startswith(number)], number)
+
+    four, five, ten = (notebooks[path(number)] for number in ("04-", "05-", "10-"))
     return text.format(
-        parameters=parameters(four, ten, os.path.relpath(paths["04-"], folder)),
+        parameters=parameters(four, ten, os.path.relpath(path("04-"), folder)),
         variables=variables(five),
         more=names(five),
         sdk_3=names(ten),

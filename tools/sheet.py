@@ -12,8 +12,9 @@ import subprocess
 import nbformat
 from markdown_it import MarkdownIt
 
-from tools import ROOT, TRANSLATIONS
+from tools import ROOT, TRANSLATIONS, cog_blocks
 from tools.reference import ESTIMATOR, VARIABLES, table
+from tools.tables import row
 
 TABLES = {"parameters": ("04-estimator-parameters", ESTIMATOR), "variables": ("05-sm-variables", VARIABLES)}
 PAGE = """\
@@ -62,10 +63,10 @@ def rows(name):
     return table(nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", as_version=4), columns)
 
 
-def filled(text):
-    """The sheet with the rows in its tables."""
+def filled(text, notebooks=None, folder=None):
+    """A text of the sheet with the rows in its tables; they are the same in all languages, and have no links."""
     for name in TABLES:
-        lines = ["| " + " | ".join(f"`{value}`".replace("|", r"\|") for value in row) + " |" for row in rows(name)]
+        lines = [row(*(f"`{value}`".replace("|", r"\|") for value in values)) for values in rows(name)]
         text = re.sub(rf"^\| \{{{name}\}}.*$", lambda match, lines=lines: "\n".join(lines), text, flags=re.MULTILINE)
     return text
 
@@ -82,7 +83,7 @@ def with_pictures(page, folder):
 
 def sheet(path, language):
     """The sheet as HTML."""
-    text = filled(path.read_text(encoding="utf-8"))
+    text = cog_blocks.without_comments(path.read_text(encoding="utf-8"))
     body = with_pictures(MarkdownIt("commonmark").enable("table").render(text), path.parent)
     return PAGE.format(language=language, title=text.splitlines()[0].strip("# "), body=body)
 

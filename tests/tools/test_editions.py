@@ -80,6 +80,20 @@ def test_what_cog_has_written_is_translated_without_its_comments(root):
     assert editions.entries(page) == ["# T", "| a |", "Text\n"]
 
 
+def test_a_text_that_is_filled_in_needs_one_translation_whatever_fills_it(root):
+    page = root / "docs" / "reference.md"
+    before, entries = editions.built("ko", root)[root / "ko" / "reference.md"].decode(), editions.entries(page)
+    assert "| variable | what it is | value there |\n|---|---|---|\n{variables}" in entries
+    page.write_text(page.read_text(encoding="utf-8").replace("`/opt/ml/model`", "`/elsewhere`"), encoding="utf-8")
+    assert editions.entries(page) == entries
+    notebook = root / "notebooks" / "05-sm-variables.ipynb"
+    notebook.write_text(
+        notebook.read_text(encoding="utf-8").replace(">/opt/ml/model<", ">/elsewhere<"), encoding="utf-8"
+    )
+    after = editions.built("ko", root)[root / "ko" / "reference.md"].decode()
+    assert before.count("`/opt/ml/model` |") == 1 and after == before.replace("`/opt/ml/model` |", "`/elsewhere` |")
+
+
 def test_as_it_is(root):
     assert faults(root) == []
 
