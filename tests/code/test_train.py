@@ -469,16 +469,17 @@ def test_two_hosts_at_half_the_batch_learn_what_one_learns(run, tmp_path, data):
     assert accuracies[1] == pytest.approx(accuracies[0], abs=0.05) and min(accuracies) > 0.9
 
 
+# For a script that imports train.py from another folder.
+BESIDE_TRAIN = {"PYTHONPATH": str(SCRIPT.parent)}
 # The first host needs two seconds for a checkpoint once there is a file `slow`.
 SLOW = """
-import os, sys, time
+import os, time
 import numpy as np
 savez = np.savez
 def slow_savez(*arguments, **values):
     time.sleep(2 * os.path.exists("SLOW"))
     savez(*arguments, **values)
 np.savez = slow_savez
-sys.path[0] = "CODE"
 import train
 train.main()
 """
@@ -487,8 +488,8 @@ train.main()
 def test_two_hosts_stop_and_resume_together(tmp_path, data):
     options = ["--batch-size=10", f"--checkpoint-dir={tmp_path}/checkpoints"]
     script, slow = tmp_path / "script.py", tmp_path / "slow"
-    script.write_text(SLOW.replace("SLOW", str(slow)).replace("CODE", str(SCRIPT.parent)))
-    hosts = start_hosts(tmp_path, [(data, data)] * 2, "--epochs=100000", *options, script=script)
+    script.write_text(SLOW.replace("SLOW", str(slow)))
+    hosts = start_hosts(tmp_path, [(data, data)] * 2, "--epochs=100000", *options, script=script, **BESIDE_TRAIN)
     read_until(hosts[0], "epoch=2 ")
     slow.touch()
     hosts[1].terminate()
@@ -559,13 +560,11 @@ def test_a_port_that_another_job_has(error):
 
 # TensorFlow can treat one CPU as two, and train on both as on two GPUs.
 ON_TWO_PROCESSORS = """
-import sys
 import tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 mirrored = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
-sys.path[0] = FOLDER
 import train
 make_dataset = train.make_dataset
 def spy(files, size, **options):
@@ -579,9 +578,11 @@ train.main()
 def test_two_processors_of_a_host_share_the_batch_and_learn_what_one_learns(run, tmp_path, data):
     write_pair(data, "train", 2700, "-more")
     script = tmp_path / "on_two_processors.py"
-    script.write_text(ON_TWO_PROCESSORS.replace("FOLDER", repr(str(SCRIPT.parent))))
+    script.write_text(ON_TWO_PROCESSORS)
     run("--batch-size=100")
-    out = finish(start(tmp_path / "two", data, data, "--batch-size=100", script=script, SM_NUM_GPUS="2"))
+    out = finish(
+        start(tmp_path / "two", data, data, "--batch-size=100", script=script, SM_NUM_GPUS="2", **BESIDE_TRAIN)
+    )
     assert out.count("batches of 100") == 2, out  # Keras shares each of them out
     [one], [two] = metrics(tmp_path), metrics(tmp_path / "two")
     assert two["loss"] == pytest.approx(one["loss"], rel=0.1) and two["loss"] != one["loss"]

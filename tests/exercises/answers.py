@@ -32,7 +32,6 @@ def main(replacement, paths):
         with open(path, encoding="utf-8") as file:
             notebook = json.load(file)
         os.chdir(os.path.dirname(os.path.abspath(path)))
-        sys.path[:0] = [os.getcwd()]
         result[os.path.basename(path)] = said(shell, notebook, replacement)
         shell.reset(new_session=False)
     print(json.dumps(result, ensure_ascii=False))

@@ -27,7 +27,7 @@ SENTENCES = [
 def answers(start, replacement, solutions):
     """What the checks say with these answers in the solutions, by notebook."""
     python = V3 if any(path.name.startswith("10-") for path in solutions) else "python"
-    settings = dict(SANDBOX_STOP_SECONDS="2", LOCAL_MODE="0", SANDBOX_IMAGES="/dev/null")
+    settings = dict(SANDBOX_STOP_SECONDS="2", LOCAL_MODE="0", SANDBOX_IMAGES="/dev/null", PYTHONPATH=str(FOLDER))
     process = start(str(python), "tests/exercises/answers.py", replacement, *map(str, solutions), **settings)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
@@ -295,7 +295,8 @@ def test_a_result_in_each_folder_that_a_job_has(capsys, tmp_path):
         ("SM_NO_DIR", "KeyError: 'SM_NO_DIR'"),
     ):
         files = dict.fromkeys(("errors.csv", "line.json"), folder) | {"line.json": "SM_MODEL_DIR"}
-        script.write_text("\n".join(f"open(__import__('os').environ['{f}'] + '/{n}', 'w')" for n, f in files.items()))
+        lines = [f"open(os.environ['{folder}'] + '/{name}', 'w')" for name, folder in files.items()]
+        script.write_text("\n".join(["import os", *lines]))
         checks.results(script, tmp_path)
         assert sentence in capsys.readouterr().out
     script.write_text(script.read_text().replace("line.json", "other.json").replace("SM_NO_DIR", "SM_OUTPUT_DATA_DIR"))

@@ -13,7 +13,7 @@ from tests.support.studio_space import Space
 PROGRAM = ROOT / "studio" / "kernels.py"
 OWN = "made: it has an environment of its own"
 IMAGE = "made: it starts the Python of the image"
-ALL = {path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb")} - {"00"}
+ALL = {path.name[:2] for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")} - {"00"}
 DOCKER, COMPOSE = 'test "$1" = info && echo 28', "echo v2"
 
 
