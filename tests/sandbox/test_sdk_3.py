@@ -67,7 +67,7 @@ with open(result, "w") as file:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    assert PYTHON.exists(), "run `make .venv-v3/installed`"
+    assert PYTHON.exists(), "run `make .venv-v3`"
     folder = tmp_path_factory.mktemp("sdk-3")
     (folder / "source").mkdir()
     (folder / "source" / "train.py").write_text(TRAIN)
