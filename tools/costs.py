@@ -7,10 +7,9 @@ machines of a notebook's hosts and not what these cost, so a new price needs no 
 import json
 from collections import namedtuple
 
-from tools import ROOT, tables
+from tools import NOTEBOOKS, ROOT, tables
 
 DATA = ROOT / "tools" / "costs.json"
-NOTEBOOKS = ROOT / "notebooks"
 
 # Of one notebook: jobs, their hosts, the billed seconds of all hosts in the sandbox, and USD on AWS.
 Figures = namedtuple("Figures", "jobs hosts seconds usd")
@@ -26,7 +25,7 @@ def update(figures):
     :param figures: {name of a notebook: {"jobs": …, "hosts": {machine: how many}, "seconds": …}}
     """
     costs = read()
-    there = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
+    there = {path.stem for path in NOTEBOOKS}
     known = {name: found for name, found in (costs["notebooks"] | figures).items() if name in there}
     costs["notebooks"] = dict(sorted(known.items()))
     DATA.write_text(json.dumps(costs, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import re
 import nbformat
 from bs4 import BeautifulSoup
 
-from tools import ROOT
+from tools import NOTEBOOKS, ROOT
 from tools.tables import row
 
 ESTIMATOR = ("parameter", "field of the request", "value")  # the columns of notebook 4's table of all parameters
@@ -93,8 +93,7 @@ def filled(text, notebooks=None, folder=ROOT / "docs"):
     :param folder: where the text lies: its links begin there
     """
     if notebooks is None:
-        paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-        notebooks = {path: nbformat.read(path, as_version=4) for path in paths}
+        notebooks = {path: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
 
     def path(number):
         return one([path for path in notebooks if path.name.startswith(number)], number)

@@ -13,7 +13,7 @@ import boto3
 import nbformat
 from nbclient import NotebookClient
 
-from tools import ROOT, costs
+from tools import NOTEBOOKS, ROOT, costs
 from tools.notebook_form import in_form
 
 
@@ -56,7 +56,7 @@ def main(paths):
         print(f"== {path.stem}", flush=True)
         run(path)
         jobs = jobs_but(names, client)
-        if path.parent == costs.NOTEBOOKS:
+        if path.stem in {notebook.stem for notebook in NOTEBOOKS}:  # and no exercise
             found[path.stem] = figures(jobs)
     costs.update(found)
 

@@ -40,9 +40,7 @@ def test_a_notebook_costs_what_its_hosts_and_its_endpoint_cost(name, hosts, usd)
 
 
 def test_new_figures_replace_those_of_the_notebooks_that_ran(tmp_path, monkeypatch):
-    for name in ("01-a", "02-b"):
-        (tmp_path / f"{name}.ipynb").touch()
-    monkeypatch.setattr(costs, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(costs, "NOTEBOOKS", [tmp_path / "01-a.ipynb", tmp_path / "02-b.ipynb"])
     monkeypatch.setattr(costs, "DATA", tmp_path / "costs.json")
     old, new = ({"jobs": count, "hosts": {"ml.c4.xlarge": count}, "seconds": count} for count in (1, 2))
     costs.DATA.write_text(json.dumps({**PRICES, "notebooks": {"00-gone": old, "02-b": old}}))
