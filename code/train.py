@@ -70,13 +70,13 @@ def parse_args():
     parser.add_argument("--checkpoint-seconds", type=positive_number, default=60.0)
     parser.add_argument("--tensorboard-dir", type=output_folder)
 
-    # In tuning jobs, AWS's container adds --model_dir, an address in S3 that this script has no use for.
+    # In tuning jobs, AWS's container adds --model_dir, an address in S3 that this script does not need.
     parser.add_argument("--model_dir", dest="unused_address")
 
     args = parser.parse_args()
     if args.unused_address is not None:
         print(f"--model_dir {args.unused_address} is not used: the model goes to {args.model_dir}", flush=True)
-    del args.unused_address  # Without it, `args` has only what this script uses.
+    del args.unused_address  # job.json records all options in `args`, and this is none of ours.
     return args
 
 
@@ -104,8 +104,8 @@ def build_model(args):
 def train(model, args, training, testing, progress, checkpoints):
     """Train the model with `fit`, which is called once for each epoch.
 
-    Each epoch has an order of the images that depends on its number alone. So a job that resumes in the middle of an
-    epoch can skip the batches that the stopped job has seen.
+    The order of the images in an epoch depends only on --seed and on the number of the epoch. So a job that resumes in
+    the middle of an epoch can skip the batches that the stopped job has seen.
     """
     callback = ProgressCallback(args.batch_size, training.image_count, progress, checkpoints)
     test_set = make_dataset(testing, args.batch_size)
