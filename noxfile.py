@@ -35,6 +35,9 @@ NBVAL = (
 )
 PARALLEL = ("-n", "4", "--dist", "loadfile")
 
+# Where the machine has no uv, `make .venv` has installed one here. A uv of the machine comes first.
+os.environ["PATH"] += os.pathsep + str(Path(".uv", "bin").absolute())
+
 nox.options.default_venv_backend = "uv"
 nox.options.envdir = str(MATRIX)
 nox.options.reuse_venv = "yes"

@@ -32,7 +32,10 @@ def optimizer_variables(optimizer):
 
 
 def tensorflow_variables(model):
-    """Keras 2: the weights of a model are TensorFlow's variables. In Keras 3, each weight has one inside."""
+    """Keras 2: the weights of a model are TensorFlow's variables. In Keras 3, each weight has one inside.
+
+    A SavedModel needs these variables: TensorFlow Serving would find the weights of Keras 3 empty.
+    """
     variables = []
     for weight in model.weights:
         if callable(weight.value):  # In Keras 2, `value` is a method.

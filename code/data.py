@@ -72,20 +72,15 @@ def find_files(channel, folder, prefix):
 def find_pairs(channel, folder, prefix):
     """Find which file of labels belongs to which file of images, and return the paths of each pair.
 
-    The names of a pair have the same ending, such as "-2" in train-images-idx3-ubyte-2.gz.
+    The names of a pair have the same ending, such as "-2" in train-images-idx3-ubyte-2.gz. If a file has no partner,
+    or is there twice, the script ends.
     """
     image_start = f"{prefix}-images-idx3-ubyte"
     label_start = f"{prefix}-labels-idx1-ubyte"
-    names = sorted(os.listdir(folder))
-    image_names = [name for name in names if name.startswith(image_start)]
-    label_names = [name for name in names if name.startswith(label_start)]
-    for name in image_names + label_names:
-        if name + ".gz" in names:
-            fail(f"channel {channel!r}: {folder} holds {name} twice, also as .gz: remove one of them")
-    images_by_ending = {ending_of(name, image_start): name for name in image_names}
-    labels_by_ending = {ending_of(name, label_start): name for name in label_names}
-    if not image_names or images_by_ending.keys() != labels_by_ending.keys():
-        found = f"{len(image_names)} files {image_start}*, {len(label_names)} {label_start}*"
+    images_by_ending = find_by_ending(channel, folder, image_start)
+    labels_by_ending = find_by_ending(channel, folder, label_start)
+    if not images_by_ending or images_by_ending.keys() != labels_by_ending.keys():
+        found = f"{len(images_by_ending)} files {image_start}*, {len(labels_by_ending)} {label_start}*"
         needed = "one or more of both, in pairs of the same ending"
         fail(f"channel {channel!r}: {folder} holds {found}, but needs {needed}")
     pairs = []
@@ -94,6 +89,22 @@ def find_pairs(channel, folder, prefix):
         label_path = os.path.join(folder, labels_by_ending[ending])
         pairs.append((image_path, label_path))
     return pairs
+
+
+def find_by_ending(channel, folder, start):
+    """Find the files of a folder whose names begin with `start`, and return a dict of their names by their endings.
+
+    If a file is there twice, unpacked and gzipped, the script ends, because its images would count twice.
+    """
+    names_by_ending = {}
+    all_names = sorted(os.listdir(folder))
+    for name in all_names:
+        if not name.startswith(start):
+            continue
+        if name + ".gz" in all_names:
+            fail(f"channel {channel!r}: {folder} holds {name} twice, also as .gz: remove one of them")
+        names_by_ending[ending_of(name, start)] = name
+    return names_by_ending
 
 
 def ending_of(name, start):

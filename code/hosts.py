@@ -33,14 +33,16 @@ def is_first_host():
 
 def wait_for_hosts():
     """Wait until every host has started. If one has not after STARTUP_SECONDS, the script ends."""
-    open_listener()
     deadline = time.time() + STARTUP_SECONDS
-    missing = unreachable_hosts(HOSTS, LISTENER_PORT)
+    open_listener()
+    missing = HOSTS
     while missing:
-        if time.time() > deadline:
-            fail_without(missing)
-        time.sleep(0.5)
+        is_last_try = time.time() > deadline  # A try takes up to five seconds a host, so the time is noted before it.
         missing = unreachable_hosts(missing, LISTENER_PORT)
+        if missing and is_last_try:
+            fail_without(missing)
+        if missing:
+            time.sleep(0.5)
 
 
 def open_listener():
@@ -55,7 +57,10 @@ def open_listener():
 
 
 def unreachable_hosts(candidates, first_port):
-    """Those of the candidates that accept no connection. `first_port` is the port on the first host of the job."""
+    """Those of the candidates that accept no connection within five seconds.
+
+    `first_port` is the port on the first host of the job. Each other host has the next one.
+    """
     unreachable = []
     for host in candidates:
         number = HOSTS.index(host)
