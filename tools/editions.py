@@ -50,7 +50,7 @@ WORDS = "words"  # the catalogue of sentences and pictures
 FILLED = {"docs/reference.md": reference.filled, "workshop/sheet.md": sheet.filled}
 SVG_TEXT = re.compile(r"(<text[^>]*>)([^<]+)(</text>)")
 ENGLISH_WORD = re.compile(
-    r"\b(billed|container|disk|home|image|images|kernels|notebook|notebooks|permissions|role|script|time|model|gradients|log)\b"
+    r"\b(billed|container|disk|home|image|images|kernels|notebook|notebooks|permissions|role|script|time|model|gradients|log|way|prints|memory|namespaces|proxy|job)\b"
 )
 
 
