@@ -66,7 +66,9 @@ def add_tensorflow(version):
     def tensorflow(session):
         """The tests of train.py, in an environment like that of AWS's image."""
         beside = BESIDE.get(version, TOOLKITS)
-        session.install("--compile-bytecode", f"{TENSORFLOW}=={version}", "pytest<10", "setuptools<81", *beside)
+        # A job installs its requirements.txt with pip, which uv leaves out of an environment.
+        needed = ("pip", "pytest<10", "setuptools<81", *beside)
+        session.install("--compile-bytecode", f"{TENSORFLOW}=={version}", *needed)
         session.install("--no-deps", *CODE.get(version, CONTAINER), env={"CC": "true"})
         place = Path(session.virtualenv.location)
         (place / "installed").write_text(version)
@@ -93,7 +95,7 @@ def studio(session, version, kernel, notebooks, what, **settings):
     """Notebooks with the packages of an image of SageMaker Studio, in a kernel with the name that they ask for. The
     kernel for the other SDK is that of the series, as studio/kernels.py makes it."""
     lock = Path("locks/studio", f"{version}.txt")
-    session.install("--compile-bytecode", "--requirement", str(lock))
+    session.install("--compile-bytecode", "pip", "--requirement", str(lock))
     if (without := lock.with_suffix(".no-deps")).exists():
         session.install("--no-deps", "--requirement", str(without))
     kernels = Path(session.virtualenv.location, "kernels")

@@ -18,6 +18,7 @@ def root(tmp_path):
         shutil.copytree(
             ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         )
+    shutil.copytree(ROOT / "docs" / "pictures", tmp_path / "docs" / "pictures")
     for name in (*editions.DOCUMENTS, *editions.SENTENCES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
