@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import logging
 import os
+import re
 import stat
 import sys
 import time
@@ -31,6 +32,8 @@ class Entry:
     code: str = ""
 
 
+# Parts of both come from the client, who could put anything there: only what has the form of a name is written.
+FORMS = {"caller": re.compile(r"[\w+=,.@:/-]{1,300}"), "operation": re.compile(r"[a-z0-9-]+:[A-Z][A-Za-z0-9]{1,80}")}
 _entry: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("entry", default=None)
 
 
@@ -45,7 +48,9 @@ class File(logging.StreamHandler):
 def open_file(path: str) -> None:
     """Write to this file from now on; nobody but its owner can read it. Where that cannot be, end with one line."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
+        )
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("it is no regular file")
         os.fchmod(descriptor, 0o600)
@@ -87,7 +92,7 @@ def note(**known: str) -> None:
     """Add to the entry of the request that this thread is answering, if it is."""
     if entry := _entry.get():
         for name, value in known.items():
-            setattr(entry, name, value)
+            setattr(entry, name, value if FORMS[name].fullmatch(value) else "unknown")
 
 
 def operation() -> str:

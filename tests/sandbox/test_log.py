@@ -85,6 +85,12 @@ def test_no_secret_is_written(cloud, file):
         assert secret not in text, secret
 
 
+def test_what_has_not_the_form_of_a_name_is_not_written(file):
+    with log.request() as entry:
+        log.note(operation="sagemaker:SECRET WITH space", caller="a\nforged line")
+    assert entry.operation == entry.caller == "unknown" and "SECRET" not in file.read_text()
+
+
 MESSAGE = "SECRET-IN-A-MESSAGE"
 
 
