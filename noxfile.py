@@ -45,7 +45,7 @@ nox.options.stop_on_first_error = True
 
 
 def interpreter(version):
-    """The Python of a version: of the PATH, or the newest of pyenv's."""
+    """The Python of a version: one of pyenv's, or else that of the PATH."""
     found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     return str(found[-1]) if found else version
 

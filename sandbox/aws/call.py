@@ -23,14 +23,15 @@ Answer = tuple[int, dict[str, str], Any]  # status, headers, body
 class Call:
     """One request. The steps of the way write down what they find: the operation, and the members that were `asked`."""
 
-    operation: Any = None
+    operation: Any
     asked: Members
+    # The router sets these: how moto would answer, SageMaker's operations, and the tags of what has an ARN.
+    by_moto: Callable[[], Answer]
+    table: dict[str, Any]
+    tags_of: Callable[[str], dict[str, str]]
 
     def __init__(self, service: str, request: Request) -> None:
         self.service, self.wire = service, request
-        self.table: dict[str, Any] = {}
-        self.by_moto: Callable[[], Answer]
-        self.tags_of: Callable[[str], dict[str, str]] = lambda arn: {}
 
     def error(self, error: Exception) -> Answer:
         """An error in the words of the service that was asked, of which nobody here may know more than its name."""

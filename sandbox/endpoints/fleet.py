@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.h
 
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from sandbox.api.record import now
 from sandbox.aws.call import Members
 from sandbox.aws.role import Role
 from sandbox.endpoints import archive
-from sandbox.endpoints.instance import LONGEST, Instance
+from sandbox.endpoints.instance import LONGEST, Instance, Served
 from sandbox.machine import folders
 from sandbox.machine.hosts import Machine
 
@@ -28,15 +27,6 @@ NO_PING = (
 
 class Failure(Exception):
     """Ends a deployment; its text is the FailureReason."""
-
-
-@dataclass
-class Served:
-    """What an instance needs of a model."""
-
-    image: str
-    environment: dict[str, str]
-    folder: Path
 
 
 class Fleet:

@@ -10,8 +10,9 @@ import http.client
 import secrets
 import shutil
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sandbox import log
 from sandbox.aws.logs import Log
@@ -36,7 +37,8 @@ TIMED_OUT = (
 )
 
 
-class Served(Protocol):
+@dataclass
+class Served:
     """What an instance needs of a model."""
 
     image: str

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from sandbox.machine import environments
 from sandbox.machine.environments import Environment
 from sandbox.machine.namespaces import network
+from sandbox.machine.namespaces.network import Switch
 
 PROGRAM = Path(__file__).with_name("namespaces") / "program.py"
 FOLDERS = ("input/config", "input/data", "model", "output/data")
@@ -58,8 +59,8 @@ class Machine:
     def __init__(self, proxy: Proxy, ca_bundles: Sequence[str]) -> None:
         self.proxy, self.ca_bundles = proxy, ca_bundles
 
-    def switch(self) -> network.Switch:
-        return network.Switch(sys.executable)
+    def switch(self) -> Switch:
+        return Switch(sys.executable)
 
     @functools.cached_property
     def no_network(self) -> str | None:
@@ -154,7 +155,7 @@ class Host:
         command: Sequence[str],
         environment: Environment,
         variables: Mapping[str, str],
-        switch: network.Switch | None,
+        switch: Switch | None,
         isolated: bool = False,
         read_only: Sequence[str] = (),
         visible: Sequence[str] = (),

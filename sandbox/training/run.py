@@ -15,8 +15,7 @@ from sandbox.api.s3_data import DownloadError
 from sandbox.aws.logs import Log
 from sandbox.aws.role import Denied, Role, assume
 from sandbox.machine import environments, folders, hosts
-from sandbox.machine.hosts import Host, Machine
-from sandbox.machine.namespaces.network import Switch
+from sandbox.machine.hosts import Host, Machine, Switch
 from sandbox.training import artifacts, channels, logs
 from sandbox.training.clock import Clock
 from sandbox.training.record import Record

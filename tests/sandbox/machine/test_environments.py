@@ -12,13 +12,18 @@ from tests.support.cloud import algorithm
 AWS = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 
 
+def folder(matrix, version):
+    """Where nox makes the environment of a version."""
+    return matrix / f"tensorflow-{version.replace('.', '-')}"
+
+
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     monkeypatch.setenv("SANDBOX_IMAGES", str(tmp_path))
     for version in ("2.15.0", "2.15.10", "2.3.1"):
-        venv.create(tmp_path / version, with_pip=False)
-        (tmp_path / version / "installed").write_text(version)
-    venv.create(tmp_path / "2.16.0")  # half made
+        venv.create(folder(tmp_path, version), with_pip=False)
+        (folder(tmp_path, version) / "installed").write_text(version)
+    venv.create(folder(tmp_path, "2.16.0"))  # half made
     return tmp_path
 
 
@@ -28,7 +33,7 @@ def made(tmp_path, monkeypatch):
 )
 def test_versions_that_were_made(made, tag, version):
     environment, note = environments.environment(f"{AWS}/tensorflow-training:{tag}")
-    assert environment.prefix == str(made / version) and note is None
+    assert environment.prefix == str(folder(made, version)) and note is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,7 @@ def test_the_own_version(made):
 
 def test_a_job_in_another_environment(cloud, made):
     show = algorithm(TrainingImage=f"{AWS}/tensorflow-training:2.3.1-cpu-py37", ContainerEntrypoint=["python", "-c"])
-    (made / "2.3.1/ours").touch()
+    (folder(made, "2.3.1") / "ours").touch()
     show["ContainerArguments"] = ["import os, sys; print(sys.prefix, os.path.exists(sys.prefix + '/ours'))"]
     job = cloud.run(AlgorithmSpecification=show)
     assert cloud.lines(job["TrainingJobName"]) == ["/opt/environment True"]
